@@ -1,0 +1,164 @@
+// CHAIN: a register program over blocks that stay in L1. Operands are a base and a step; an operation is one flat loop.
+
+struct Operand {
+  float* at;   // vector 0 of the whole iteration (a view) or of the block (a register)
+  index step;  // floats from one block of 16 to the next
+  index pitch;
+  index cols;
+  bool isView;
+};
+
+template <class F>
+INLINE void map1(index n, float* d, index ds, const float* a, index as, F f) {
+  for (index v = 0; v < n; v++, d += ds, a += as)
+    UNROLL for (int j = 0; j < BV; j++) store(d + j * VW, f(load(a + j * VW)));
+}
+
+template <class F>
+INLINE void map2(index n, float* d, index ds, const float* a, index as, const float* b, index bs, F f) {
+  for (index v = 0; v < n; v++, d += ds, a += as, b += bs)
+    UNROLL for (int j = 0; j < BV; j++) store(d + j * VW, f(load(a + j * VW), load(b + j * VW)));
+}
+
+template <class F>
+INLINE void map3(index n, float* d, index ds, const float* a, index as, const float* b, index bs, const float* c, index cs, F f) {
+  for (index v = 0; v < n; v++, d += ds, a += as, b += bs, c += cs)
+    UNROLL for (int j = 0; j < BV; j++) store(d + j * VW, f(load(a + j * VW), load(b + j * VW), load(c + j * VW)));
+}
+
+template <class F>
+static void mapLanes(index n, float* d, index ds, const float* a, index as, const float* b, index bs, F f) {
+  for (index v = 0; v < n; v++, d += ds, a += as, b += bs)
+    for (int i = 0; i < LANES; i++) d[i] = f(a[i], b[i]);
+}
+
+INLINE vf truth(vi mask) { return asFloats(mask & asInts(broadcast(1.0f))); }
+
+/** Vectors v0 .. v0+n of a pitched view, row by row: f(memory, register, first float of the row). */
+template <class F>
+INLINE void eachOfRows(index v0, index n, index perRow, float* memory, index pitch, index step, float* r, F f) {
+  index row = v0 / perRow, j = v0 % perRow;
+  while (n > 0) {
+    index count = perRow - j < n ? perRow - j : n;
+    float* p = memory + row * pitch + j * step;
+    for (index v = 0; v < count; v++, p += step, r += LANES) f(p, r, (j + v) * LANES);
+    n -= count;
+    row++;
+    j = 0;
+  }
+}
+
+INLINE void copyBlock(float* d, const float* a) {
+  UNROLL for (int i = 0; i < BV; i++) store(d + i * VW, load(a + i * VW));
+}
+
+INLINE void fillBlock(float* d, float x) {
+  i32 word;
+  __builtin_memcpy(&word, &x, 4);
+  vi all = broadcast(word);  // as integers: an i32 must come through as it is
+  UNROLL for (int i = 0; i < BV; i++) *(vi*)(d + i * VW) = all;
+}
+
+static void chainMemory(int op, index v0, index n, index perRow, const Operand& d, const Operand& a) {
+  switch (op) {
+    case CHAIN_LOAD:
+      eachOfRows(v0, n, perRow, a.at, a.pitch, a.step, d.at, [](float* p, float* r, index) { copyBlock(r, p); });
+      break;
+    case CHAIN_LOAD_ROW:
+      eachOfRows(v0, n, perRow, a.at, 0, a.step, d.at, [](float* p, float* r, index) { copyBlock(r, p); });
+      break;
+    case CHAIN_LOAD_COLUMN:
+      eachOfRows(v0, n, perRow, a.at, a.pitch, 0, d.at, [](float* p, float* r, index) { fillBlock(r, *p); });
+      break;
+    case CHAIN_LOAD_SCALAR:
+      for (index v = 0; v < n; v++) fillBlock(d.at + v * LANES, *a.at);
+      break;
+    case CHAIN_STORE: {
+      index cols = d.cols;
+      eachOfRows(v0, n, perRow, d.at, d.pitch, d.step, a.at, [cols](float* p, float* r, index first) {
+        if (first + LANES <= cols) copyBlock(p, r);
+        else
+          for (index i = 0; first + i < cols; i++) ((i32*)p)[i] = ((const i32*)r)[i];
+      });
+      break;
+    }
+  }
+}
+
+// Place of the block's first vector: views go on, registers begin again.
+#define AT(x) ((x).isView ? (x).at + v0 * (x).step : (x).at), (x).step
+#define MAP1(expression) map1(n, AT(d), AT(a), [](vf a) { return expression; })
+#define MAP2(expression) map2(n, AT(d), AT(a), AT(b), [](vf a, vf b) { return expression; })
+#define MAP3(expression) map3(n, AT(d), AT(a), AT(b), AT(c), [](vf a, vf b, vf c) { return expression; })
+
+static void chainBlock(const i32* ops, index count, const Operand* operands, index v0, index n, index perRow) {
+  using namespace chain_field;
+  for (index q = 0; q < count; q++, ops += ops_integers) {
+    const Operand &d = operands[ops[ops_d]], &a = operands[ops[ops_a]], &b = operands[ops[ops_b]], &c = operands[ops[ops_c]];
+    switch (ops[ops_op]) {
+      case CHAIN_MOVE: MAP1(a); break;
+      case CHAIN_ADD: MAP2(a + b); break;
+      case CHAIN_SUB: MAP2(a - b); break;
+      case CHAIN_MUL: MAP2(a * b); break;
+      case CHAIN_DIV: MAP2(a / b); break;
+      case CHAIN_FMA: MAP3(fma(a, b, c)); break;
+      case CHAIN_FNMA: MAP3(fnma(a, b, c)); break;
+      case CHAIN_ONE_MINUS: MAP1(broadcast(1.0f) - a); break;
+      case CHAIN_MAX: MAP2(select((a > b) | (a != a), a, b)); break;
+      case CHAIN_MIN: MAP2(select((a < b) | (a != a), a, b)); break;
+      case CHAIN_NEG: MAP1(-a); break;
+      case CHAIN_ABS: MAP1(absolute(a)); break;
+      case CHAIN_SIGN: MAP1(select((a == vf{}) | (a != a), a, withSign(broadcast(1.0f), a))); break;
+      case CHAIN_SQUARE: MAP1(a * a); break;
+      case CHAIN_SQRT: MAP1(squareRoot(a)); break;
+      case CHAIN_RSQRT: MAP1(broadcast(1.0f) / squareRoot(a)); break;
+      case CHAIN_RECIPROCAL: MAP1(broadcast(1.0f) / a); break;
+      case CHAIN_EXP: MAP1(exponential(a)); break;
+      case CHAIN_LOG: MAP1(logarithm(a)); break;
+      case CHAIN_LOG1P: MAP1(logarithm1p(a)); break;
+      case CHAIN_POW: mapLanes(n, AT(d), AT(a), AT(b), [](float a, float b) { return power(a, b); }); break;
+      case CHAIN_TANH: MAP1(tangentHyperbolic(a)); break;
+      case CHAIN_SIGMOID: MAP1(sigmoid(a)); break;
+      case CHAIN_DTANH: MAP2(a * fnma(b, b, broadcast(1.0f))); break;
+      case CHAIN_DSIGMOID: MAP2(a * fnma(b, b, b)); break;
+      case CHAIN_RELU: MAP1(select(a <= vf{}, vf{}, a)); break;
+      case CHAIN_DRELU: MAP2(select(b > vf{}, a, vf{})); break;
+      case CHAIN_SOFTPLUS: MAP1(softplus(a)); break;
+      case CHAIN_ERF: MAP1(errorFunction(a)); break;
+      case CHAIN_SIN: mapLanes(n, AT(d), AT(a), AT(a), [](float a, float) { return sineOrCosine(a, 0); }); break;
+      case CHAIN_COS: mapLanes(n, AT(d), AT(a), AT(a), [](float a, float) { return sineOrCosine(a, 1); }); break;
+      case CHAIN_FLOOR: MAP1(floorOf(a)); break;
+      case CHAIN_ROUND: MAP1(roundToEven(a)); break;
+      case CHAIN_LESS: MAP2(truth(a < b)); break;
+      case CHAIN_LESS_EQUAL: MAP2(truth(a <= b)); break;
+      case CHAIN_EQUAL: MAP2(truth(a == b)); break;
+      case CHAIN_NOT_EQUAL: MAP2(truth(a != b)); break;
+      case CHAIN_SELECT: MAP3(select(a != vf{}, b, c)); break;
+      case CHAIN_IS_FINITE: MAP1(truth((asInts(a) & 0x7f800000) != 0x7f800000)); break;
+      case CHAIN_TO_FLOAT: MAP1(toFloat(asInts(a))); break;
+      case CHAIN_TO_INT: MAP1(asFloats(toInteger(a))); break;
+      default: chainMemory(ops[ops_op], v0, n, perRow, d, a);
+    }
+  }
+}
+
+static void runChain(const i32* code, float* const* slots) {
+  using namespace chain_field;
+  const index vectors = code[chain_field::vectors], perRow = code[chain_field::perRow], block = code[chain_field::block];
+  const i32 registers = code[chain_field::registers];
+  float* scratch = slots[code[chain_field::scratch]] + code[chain_field::scratch + 1];
+  const i32 viewCount = code[views];
+  const i32* view = code + views + 1;
+  Operand operands[MAXIMUM_OPERANDS];
+  for (i32 i = 0; i < viewCount; i++, view += views_integers)
+    operands[i] = {slots[view[views_at]] + view[views_at + 1], view[views_step], view[views_pitch], view[views_cols], true};
+  for (i32 i = 0; i < registers; i++) operands[viewCount + i] = {scratch + i * block * LANES, LANES, 0, 0, false};
+  const i32 count = *view;
+  for (index v0 = 0; v0 < vectors; v0 += block)
+    chainBlock(view + 1, count, operands, v0, vectors - v0 < block ? vectors - v0 : block, perRow);
+}
+
+#undef AT
+#undef MAP1
+#undef MAP2
+#undef MAP3

@@ -1,0 +1,134 @@
+// COPY, FILL, GATHER, SCATTER_ADD, ONE_HOT, RANDOM. Elements are moved as bits, so that integers come through as they are.
+
+INLINE void copyRun(i32* dst, const i32* src, index count) {
+  index i = 0;
+  for (; i + VW <= count; i += VW) *(vi*)(dst + i) = *(const vi*)(src + i);
+  for (; i < count; i++) dst[i] = src[i];
+}
+
+static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst) {
+  using namespace copy_field;
+  if (!count) {
+    *dst = *src;
+    return;
+  }
+  const index size = dims[dims_size], from = dims[dims_srcStride], to = dims[dims_dstStride];
+  if (count > 1) {
+    for (index i = 0; i < size; i++) copyDimensions(dims + dims_integers, count - 1, src + i * from, dst + i * to);
+  } else if (from == 1 && to == 1) {
+    copyRun(dst, src, size);
+  } else if (to == 1) {
+    for (index i = 0; i < size; i++) dst[i] = src[i * from];
+  } else {
+    for (index i = 0; i < size; i++) dst[i * to] = src[i * from];
+  }
+}
+
+static void runCopy(const i32* code, float* const* slots) {
+  using namespace copy_field;
+  copyDimensions(code + dims + 1, code[dims], (const i32*)(slots[code[src]] + code[src + 1]), (i32*)(slots[code[dst]] + code[dst + 1]));
+}
+
+static void runFill(const i32* code, float* const* slots) {
+  using namespace fill_field;
+  i32* to = (i32*)(slots[code[dst]] + code[dst + 1]);
+  const i32 word = code[value];
+  for (index i = 0; i < code[count]; i++) to[i] = word;
+}
+
+/** Walks ids that stand in rows of `inner`; stops and gives false where f does. */
+template <class F>
+INLINE void eachId(const i32* ids, index rows, index inner, index pitch, F f) {
+  for (index r = 0, i = 0; r < rows; r++, i++) {
+    if (i == inner) {
+      i = 0;
+      ids += pitch;
+    }
+    f(r, ids[i]);
+  }
+}
+
+INLINE const i32* idsOf(const i32* code, float* const* slots, int field) {
+  return (const i32*)(slots[code[field]] + code[field + 1]);
+}
+
+/** The first id outside 0..vocabulary-1: true, and the id. */
+static bool findBadId(const i32* ids, index rows, index inner, index pitch, i32 vocabulary, i32& bad) {
+  bool found = false;
+  eachId(ids, rows, inner, pitch, [&](index, i32 id) {
+    if (!found && (id < 0 || id >= vocabulary)) {
+      found = true;
+      bad = id;
+    }
+  });
+  return found;
+}
+
+/** False and the id where one is out of range; nothing is written then. */
+static bool runGather(const i32* code, float* const* slots, i32& bad) {
+  using namespace gather_field;
+  const i32* from = idsOf(code, slots, ids);
+  if (findBadId(from, code[rows], code[inner], code[idsPitch], code[vocabulary], bad)) return false;
+  const float* source = slots[code[table]] + code[table + 1];
+  float* to = slots[code[dst]] + code[dst + 1];
+  const index width = (index)code[blocks] * LANES, step = code[tablePitch], pitch = code[dstPitch];
+  eachId(from, code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+    const float* row = source + id * step;
+    for (index c = 0; c < width; c += VW) store(to + r * pitch + c, load(row + c));
+  });
+  return true;
+}
+
+static bool runScatterAdd(const i32* code, float* const* slots, i32& bad) {
+  using namespace scatter_add_field;
+  const i32* from = idsOf(code, slots, ids);
+  if (findBadId(from, code[rows], code[inner], code[idsPitch], code[vocabulary], bad)) return false;
+  const float* source = slots[code[src]] + code[src + 1];
+  float* to = slots[code[dst]] + code[dst + 1];
+  const index width = (index)code[blocks] * LANES, step = code[srcPitch], pitch = code[dstPitch];
+  for (index v = 0; v < code[vocabulary]; v++)
+    for (index c = 0; c < width; c += VW) store(to + v * pitch + c, vf{});
+  eachId(from, code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+    float* row = to + id * pitch;
+    for (index c = 0; c < width; c += VW) store(row + c, load(row + c) + load(source + r * step + c));
+  });
+  return true;
+}
+
+static void runOneHot(const i32* code, float* const* slots) {
+  using namespace one_hot_field;
+  float* to = slots[code[dst]] + code[dst + 1];
+  const index width = (index)code[blocks] * LANES, pitch = code[dstPitch];
+  const i32 classes = code[depth];
+  eachId(idsOf(code, slots, ids), code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+    for (index c = 0; c < width; c += VW) store(to + r * pitch + c, vf{});
+    if (id >= 0 && id < classes) to[r * pitch + id] = 1;
+  });
+}
+
+/** Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). */
+INLINE void philox(u32 k0, u32 k1, u32 c0, u32 c1, u32 c2, u32 c3, u32 (&out)[4]) {
+  for (int round = 0; round < 10; round++) {
+    const u64 a = (u64)0xD2511F53u * c0, b = (u64)0xCD9E8D57u * c2;
+    c0 = (u32)(b >> 32) ^ c1 ^ k0;
+    c2 = (u32)(a >> 32) ^ c3 ^ k1;
+    c1 = (u32)b;
+    c3 = (u32)a;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+static void runRandom(const i32* code, float* const* slots) {
+  using namespace random_field;
+  const i32* seed = idsOf(code, slots, key);
+  float* to = slots[code[dst]] + code[dst + 1];
+  u32 words[4] = {};
+  u32 i = 0;
+  for (index r = 0; r < code[rows]; r++)
+    for (index c = 0; c < code[cols]; c++, i++) {
+      if (i % 4 == 0) philox((u32)seed[0], (u32)seed[1], i / 4, 0, (u32)code[stream], 0, words);
+      to[r * code[pitch] + c] = (float)(words[i % 4] >> 8) * 5.9604644775390625e-8f;
+    }
+}

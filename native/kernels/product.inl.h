@@ -1,0 +1,260 @@
+// PRODUCT, PACK and MATVEC: a row-major A against packed panels of B, in tiles of accumulators.
+//
+// A tile is MR rows by NB blocks. NB blocks of MR rows, the blocks of B and a broadcast fit the registers of the instruction set; every
+// smaller row count is instantiated, and the rows are split evenly. Panels are outside, row blocks inside, so that a panel of B stays in
+// the cache nearest to the core. Each element is summed along k in order, so that the result does not depend on the split.
+
+struct Segment {
+  const float* at;
+  index pitch;  // from row to row
+  index step;   // from k to k
+  index count;
+};
+
+struct Product {
+  const Segment* segments;
+  i32 segmentCount;
+  const float* packed;  // the first block of the tile's columns
+  index width;          // floats from k to k in packed
+  const float* init;    // null: zero
+  index initPitch;
+  float* dst;
+  index dstPitch;
+};
+
+// Rows of a tile by blocks, chosen so that the accumulators, a row of B and a broadcast fit the registers.
+#if VW == 16
+enum { TILE_BLOCKS = 4 };
+constexpr int tileRows(int blocks) { return blocks == 4 ? 6 : blocks == 3 ? 8 : 12; }
+#elif VW == 8
+enum { TILE_BLOCKS = 1 };
+constexpr int tileRows(int) { return 6; }
+#elif defined(__aarch64__)
+enum { TILE_BLOCKS = 1 };
+constexpr int tileRows(int) { return 6; }
+#else
+enum { TILE_BLOCKS = 1 };
+constexpr int tileRows(int) { return 2; }
+#endif
+
+/** UNIT: the rows of A are neighbours (A transposed): pitch is 1. */
+template <int MR, int NB, bool UNIT>
+static __attribute__((noinline)) void tile(const Product& product, index row) {
+  constexpr int NV = NB * BV;
+  vf sum[MR][NV];
+  if (product.init) {
+    const float* init = product.init + row * product.initPitch;
+    UNROLL for (int i = 0; i < MR; i++)
+      UNROLL for (int j = 0; j < NV; j++) sum[i][j] = load(init + i * product.initPitch + j * VW);
+  } else {
+    UNROLL for (int i = 0; i < MR; i++)
+      UNROLL for (int j = 0; j < NV; j++) sum[i][j] = vf{};
+  }
+  const float* b = product.packed;
+  const index width = product.width;
+  for (i32 s = 0; s < product.segmentCount; s++) {
+    const Segment& segment = product.segments[s];
+    const index pitch = UNIT ? 1 : segment.pitch, step = segment.step;
+    const float* a = segment.at + row * pitch;
+    for (index k = segment.count; k > 0; k--) {
+      vf columns[NV];
+      UNROLL for (int j = 0; j < NV; j++) columns[j] = load(b + j * VW);
+      b += width;
+      UNROLL for (int i = 0; i < MR; i++) {
+        vf x = broadcast(a[i * pitch]);
+        UNROLL for (int j = 0; j < NV; j++) sum[i][j] = fma(x, columns[j], sum[i][j]);
+      }
+      a += step;
+    }
+  }
+  float* dst = product.dst + row * product.dstPitch;
+  UNROLL for (int i = 0; i < MR; i++)
+    UNROLL for (int j = 0; j < NV; j++) store(dst + i * product.dstPitch + j * VW, sum[i][j]);
+}
+
+template <int MR, int NB, bool UNIT>
+INLINE void tileOf(int rows, const Product& product, index row) {
+  if (rows >= MR) tile<MR, NB, UNIT>(product, row);
+  else if constexpr (MR > 1) tileOf<MR - 1, NB, UNIT>(rows, product, row);
+}
+
+/** All rows against one group of NB blocks; the rows split evenly. */
+template <int NB, bool UNIT>
+static void tileColumn(const Product& product, index rows) {
+  constexpr int MR = tileRows(NB);
+  const index parts = (rows + MR - 1) / MR, each = rows / parts, rest = rows % parts;
+  index row = 0;
+  for (index p = 0; p < parts; p++) {
+    const int n = (int)(each + (p < rest));
+    tileOf<MR, NB, UNIT>(n, product, row);
+    row += n;
+  }
+}
+
+template <int NB, bool UNIT>
+INLINE void tileColumnOf(int blocks, const Product& product, index rows) {
+  if (blocks == NB) tileColumn<NB, UNIT>(product, rows);
+  else if constexpr (NB > 1) tileColumnOf<NB - 1, UNIT>(blocks, product, rows);
+}
+
+template <int KS, int NV>
+INLINE void addHalf(vf (&sum)[KS][NV], const int half) {
+  UNROLL for (int q = 0; q < half; q++)
+    UNROLL for (int j = 0; j < NV; j++) sum[q][j] += sum[q + half][j];
+}
+
+/** One row against NV vectors: K is split so that about eight sums run side by side and hide the latency. */
+template <int NV>
+static __attribute__((noinline)) void rowTile(const Product& product) {
+  constexpr int KS = NV >= 8 ? 1 : 8 / NV;
+  vf sum[KS][NV];
+  UNROLL for (int q = 0; q < KS; q++)
+    UNROLL for (int j = 0; j < NV; j++) sum[q][j] = q || !product.init ? vf{} : load(product.init + j * VW);
+  const float* b = product.packed;
+  const index width = product.width;
+  for (i32 s = 0; s < product.segmentCount; s++) {
+    const Segment& segment = product.segments[s];
+    const float* a = segment.at;
+    const index step = segment.step;
+    index k = 0;
+    for (; k + KS <= segment.count; k += KS) {
+      UNROLL for (int q = 0; q < KS; q++) {
+        vf x = broadcast(a[q * step]);
+        UNROLL for (int j = 0; j < NV; j++) sum[q][j] = fma(x, load(b + q * width + j * VW), sum[q][j]);
+      }
+      a += KS * step;
+      b += KS * width;
+    }
+    for (; k < segment.count; k++) {
+      vf x = broadcast(*a);
+      UNROLL for (int j = 0; j < NV; j++) sum[0][j] = fma(x, load(b + j * VW), sum[0][j]);
+      a += step;
+      b += width;
+    }
+  }
+  if constexpr (KS >= 8) addHalf<KS, NV>(sum, 4);
+  if constexpr (KS >= 4) addHalf<KS, NV>(sum, 2);
+  if constexpr (KS >= 2) addHalf<KS, NV>(sum, 1);
+  UNROLL for (int j = 0; j < NV; j++) store(product.dst + j * VW, sum[0][j]);
+}
+
+// Blocks of one row that are done at once: eight vectors.
+enum { ROW_BLOCKS = 8 / BV };
+
+template <int NB>
+INLINE void rowTileOf(int blocks, const Product& product) {
+  if (blocks == NB) rowTile<NB * BV>(product);
+  else if constexpr (NB > 1) rowTileOf<NB - 1>(blocks, product);
+}
+
+/** The columns of one panel, in groups of as many blocks as a tile takes. */
+INLINE void panelProduct(Product product, index rows, index width, bool single) {
+  const index most = single ? (index)ROW_BLOCKS : (index)TILE_BLOCKS;
+  for (index done = 0; done < width;) {
+    const index blocks = width - done < most ? width - done : most;
+    if (single) rowTileOf<ROW_BLOCKS>((int)blocks, product);
+    else tileColumnOf<TILE_BLOCKS, false>((int)blocks, product, rows);
+    done += blocks;
+    product.packed += blocks * LANES;
+    product.dst += blocks * LANES;
+    if (product.init) product.init += blocks * LANES;
+  }
+}
+
+static void runProduct(const i32* code, float* const* slots) {
+  using namespace product_field;
+  const index rowCount = code[rows], blockCount = code[blocks], panelBlocks = code[panel], k = code[total];
+  if (!rowCount || !blockCount) return;
+  Segment list[MAXIMUM_SEGMENTS];
+  const i32 count = code[segments];
+  const i32* s = code + segments + 1;
+  for (i32 i = 0; i < count; i++, s += segments_integers)
+    list[i] = {slots[s[segments_at]] + s[segments_at + 1], s[segments_pitch], s[segments_step], s[segments_count]};
+  Product product;
+  product.segments = list;
+  product.segmentCount = count;
+  product.packed = slots[code[packed]] + code[packed + 1];
+  product.init = code[init] == init_zero ? nullptr : slots[code[initAt]] + code[initAt + 1];
+  product.initPitch = code[init] == init_matrix ? code[initPitch] : 0;
+  product.dst = slots[code[dst]] + code[dst + 1];
+  product.dstPitch = code[dstPitch];
+  for (index block = 0; block < blockCount; block += panelBlocks) {
+    const index width = blockCount - block < panelBlocks ? blockCount - block : panelBlocks;
+    product.width = width * LANES;
+    panelProduct(product, rowCount, width, rowCount == 1);
+    product.packed += k * width * LANES;
+    product.dst += width * LANES;
+    if (product.init) product.init += width * LANES;
+  }
+}
+
+static void runPack(const i32* code, float* const* slots) {
+  using namespace pack_field;
+  float* out = slots[code[dst]] + code[dst + 1];
+  const index panelBlocks = code[panel], blockCount = code[blocks], colCount = code[cols], across = code[nStep];
+  const i32 count = code[runs];
+  const index columns = panelBlocks ? blockCount * LANES : 1;
+  for (index first = 0; first < columns;) {
+    const index rest = columns - first, width = panelBlocks && panelBlocks * LANES < rest ? panelBlocks * LANES : rest;
+    const index used = colCount - first < 0 ? 0 : colCount - first < width ? colCount - first : width;
+    const i32* run = code + runs + 1;
+    for (i32 i = 0; i < count; i++, run += runs_integers) {
+      const float* src = slots[run[runs_at]] + run[runs_at + 1] + first * across;
+      const index step = run[runs_step], length = run[runs_count];
+      if (!panelBlocks) {
+        for (index k = 0; k < length; k++) *out++ = src[k * step];
+      } else if (across == 1) {
+        for (index k = 0; k < length; k++, src += step, out += width) {
+          index n = 0;
+          for (; n + VW <= used; n += VW) store(out + n, load(src + n));
+          for (; n < used; n++) out[n] = src[n];
+          for (; n < width; n++) out[n] = 0;
+        }
+      } else {
+        // Sixteen k at a time, so that a line of the source that runs along k is used whole.
+        for (index k0 = 0; k0 < length; k0 += LANES) {
+          const index depth = length - k0 < LANES ? length - k0 : (index)LANES;
+          for (index n = 0; n < used; n++)
+            for (index k = 0; k < depth; k++) out[k * width + n] = src[(k0 + k) * step + n * across];
+          for (index k = 0; k < depth; k++)
+            for (index n = used; n < width; n++) out[k * width + n] = 0;
+          out += depth * width;
+        }
+      }
+    }
+    first += width;
+  }
+}
+
+/** Sum of a[k*step] * w[k]. */
+INLINE float dot(const float* a, index step, const float* w, index count) {
+  index k = 0;
+  float sum = 0;
+  if (step == 1) {
+    vf part[4] = {};
+    for (; k + 4 * VW <= count; k += 4 * VW)
+      UNROLL for (int q = 0; q < 4; q++) part[q] = fma(load(a + k + q * VW), load(w + k + q * VW), part[q]);
+    for (; k + VW <= count; k += VW) part[0] = fma(load(a + k), load(w + k), part[0]);
+    sum = sumLanes((part[0] + part[1]) + (part[2] + part[3]));
+  }
+  for (; k < count; k++) sum += a[k * step] * w[k];
+  return sum;
+}
+
+static void runMatvec(const i32* code, float* const* slots) {
+  using namespace matvec_field;
+  const index rowCount = code[rows];
+  float* out = slots[code[dst]] + code[dst + 1];
+  const float* start = code[init] == init_zero ? nullptr : slots[code[initAt]] + code[initAt + 1];
+  const index startStep = code[init] == init_matrix;
+  for (index r = 0; r < rowCount; r++) {
+    const float* w = slots[code[matvec_field::w]] + code[matvec_field::w + 1];
+    float sum = start ? start[r * startStep] : 0;
+    const i32* s = code + segments + 1;
+    for (i32 i = 0; i < code[segments]; i++, s += segments_integers) {
+      sum += dot(slots[s[segments_at]] + s[segments_at + 1] + r * s[segments_pitch], s[segments_step], w, s[segments_count]);
+      w += s[segments_count];
+    }
+    out[r] = sum;
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Rewrites a graph into a smaller one of the same meaning, until nothing changes: the rules of the table, common subexpressions, dead
+ * nodes, and the rewrites of loops.
+ */
+import '../ops/all.ts';
+import { sameShape, sizeOf } from '../core/shape.ts';
+import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { gather, scatterAdd } from '../ops/gather.ts';
+import { matmul, matmulNT } from '../ops/matmul.ts';
+import { operationOf } from '../ops/op.ts';
+import { oneMinus } from '../ops/pointwise.ts';
+import { broadcastTo, reshape, slice, transpose } from '../ops/shape.ts';
+import { apply, constant, type Tensor } from '../ops/tensor.ts';
+import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
+import { isPointwise } from './operands.ts';
+import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, tensorOf, usedNodes } from './rewrite.ts';
+
+/** What a rule sees: the node as it would be added, with its operands in the new graph. */
+interface Candidate {
+  readonly graph: Graph;
+  readonly op: string;
+  readonly x: readonly Tensor[];
+  readonly attributes: Node['attributes'];
+  readonly outputs: readonly Value[];
+}
+type Rule = (c: Candidate) => Tensor | readonly Tensor[] | null;
+
+const numbers = (c: { attributes: Node['attributes'] }, key: string) => c.attributes[key] as readonly number[];
+const identity = (perm: readonly number[]) => perm.every((p, i) => p === i);
+const inverse = (perm: readonly number[]) => perm.map((_, i) => perm.indexOf(i));
+
+/** The number that a tensor holds everywhere, if that is known. */
+function everywhere(t: Tensor): number | null {
+  const { node } = t.value;
+  if (node.op === 'broadcast' || node.op === 'reshape') return everywhere(tensorOf(t.graph, node.inputs[0]));
+  if (node.op !== 'constant') return null;
+  const data = node.attributes.data as Float64Array;
+  return data.length > 0 && data.every((v) => Object.is(v, data[0])) ? data[0] : null;
+}
+
+/** The operand itself where it has the shape of the result. */
+const whole = (t: Tensor, c: Candidate) => (sameShape(t.shape, c.outputs[0].type.shape) ? t : null);
+
+function dropNeutral(c: Candidate, value: number, sides: readonly number[]): Tensor | null {
+  for (const i of sides) if (everywhere(c.x[i]) === value) return whole(c.x[1 - i], c);
+  return null;
+}
+
+/** A permutation that only moves axes of size 1 is a reshape. */
+function movesOnlyOnes(shape: readonly number[], perm: readonly number[]): boolean {
+  const kept = perm.filter((p) => shape[p] !== 1);
+  return kept.every((p, i) => i === 0 || p > kept[i - 1]);
+}
+
+function throughPointwise(c: Candidate): Tensor | null {
+  const perm = numbers(c, 'perm');
+  const { node } = c.x[0].value;
+  if (!isPointwise(node)) return null;
+  const back = inverse(perm);
+  const cancels = (v: Value) => v.node.op === 'transpose' && sameShape(v.node.attributes.perm as number[], back);
+  if (!node.inputs.some(cancels)) return null;
+  const fixedLast = perm[perm.length - 1] === perm.length - 1;
+  const operands = node.inputs.map((v) => {
+    const t = tensorOf(c.graph, v);
+    if (t.rank === perm.length) return transpose(t, perm);
+    return sizeOf(t.shape) === 1 || (t.rank === 1 && fixedLast) ? t : null;
+  });
+  return operands.every((t) => t) ? apply(operationOf(node.op), operands as Tensor[], node.attributes)[0] : null;
+}
+
+function throughMatmul(c: Candidate): Tensor | null {
+  const perm = numbers(c, 'perm');
+  const { node } = c.x[0].value;
+  const last = perm.length - 1;
+  if (node.op !== 'matmul' || node.attributes.form === 'tn' || perm[last] !== last) return null;
+  const [a, b] = node.inputs.map((v) => tensorOf(c.graph, v));
+  if (a.value.node.op !== 'transpose' && a.value.node.op !== 'reshape') return null;
+  if (a.value.node.op === 'transpose' && !sameShape(numbers(a.value.node, 'perm'), inverse(perm))) return null;
+  if (a.value.node.op === 'reshape') return null;
+  return (node.attributes.form === 'nn' ? matmul : matmulNT)(transpose(a, perm), b);
+}
+
+const fold: Rule = (c) => {
+  const operation = operationOf(c.op);
+  if (!operation.pointwise || !c.x.every((t) => t.value.node.op === 'constant')) return null;
+  if (sizeOf(c.outputs[0].type.shape) > 64) return null;
+  const [{ shape, data }] = operation.evaluate(
+    c.x.map((t) => ({ shape: t.shape, data: t.value.node.attributes.data as Float64Array })),
+    c.attributes,
+  );
+  return constant(c.graph, data, shape, c.outputs[0].type.dtype);
+};
+
+/** A pointwise operation broadcasts by itself: operands need not be broadcast, where another one has the shape of the result. */
+const unbroadcast: Rule = (c) => {
+  if (!operationOf(c.op).pointwise) return null;
+  const shape = c.outputs[0].type.shape;
+  const isBroadcast = (t: Tensor) => t.value.node.op === 'broadcast';
+  if (!c.x.some(isBroadcast) || !c.x.some((t) => !isBroadcast(t) && sameShape(t.shape, shape))) return null;
+  const operands = c.x.map((t) => (isBroadcast(t) ? tensorOf(c.graph, t.value.node.inputs[0]) : t));
+  return apply(operationOf(c.op), operands, c.attributes)[0];
+};
+
+/** A reduction over several runs of axes is one reduction for each; the machine has one for the last axis and one for a run before it. */
+const splitReduction =
+  (name: 'sum' | 'max' | 'min'): Rule =>
+  (c) => {
+    const axes = numbers(c, 'axes');
+    const last = c.x[0].rank - 1;
+    if (!axes.length) return c.x[0]; // over nothing
+    const at = axes.findIndex((a, i) => i > 0 && (a !== axes[i - 1] + 1 || a === last));
+    if (at < 0) return null;
+    const reduce = (x: Tensor, some: readonly number[]) =>
+      apply(operationOf(name), [x], { axes: some, keepDims: true })[0];
+    return reshape(reduce(reduce(c.x[0], axes.slice(0, at)), axes.slice(at)), c.outputs[0].type.shape);
+  };
+
+const rules: Readonly<Record<string, readonly Rule[]>> = {
+  '*': [fold, unbroadcast],
+  add: [(c) => dropNeutral(c, 0, [0, 1])], // x + 0 -> x
+  sub: [
+    (c) => dropNeutral(c, 0, [1]), // x - 0 -> x
+    (c) => (everywhere(c.x[0]) === 1 && whole(c.x[1], c) ? oneMinus(c.x[1]) : null), // 1 - x
+  ],
+  mul: [(c) => dropNeutral(c, 1, [0, 1])], // x * 1 -> x
+  div: [(c) => dropNeutral(c, 1, [1])], // x / 1 -> x
+  neg: [(c) => (c.x[0].value.node.op === 'neg' ? tensorOf(c.graph, c.x[0].value.node.inputs[0]) : null)], // --x -> x
+  select: [
+    (c) => (c.x[1].value === c.x[2].value ? whole(c.x[1], c) : null), // c ? x : x -> x
+    (c) => (everywhere(c.x[0]) === 1 ? whole(c.x[1], c) : null), // 1 ? x : y -> x
+    (c) => (everywhere(c.x[0]) === 0 ? whole(c.x[2], c) : null), // 0 ? x : y -> y
+  ],
+  stopGradient: [(c) => c.x[0]], // after differentiation it means nothing
+  reshape: [
+    (c) => (sameShape(c.x[0].shape, numbers(c, 'shape')) ? c.x[0] : null), // to the same shape
+    (c) =>
+      c.x[0].value.node.op === 'reshape'
+        ? reshape(tensorOf(c.graph, c.x[0].value.node.inputs[0]), numbers(c, 'shape'))
+        : null, // reshape(reshape(x)) -> reshape(x)
+  ],
+  broadcast: [(c) => (sameShape(c.x[0].shape, c.outputs[0].type.shape) ? c.x[0] : null)],
+  transpose: [
+    (c) => (identity(numbers(c, 'perm')) ? c.x[0] : null), // (x^p) with p = identity -> x
+    (c) => {
+      const { node } = c.x[0].value;
+      if (node.op !== 'transpose') return null;
+      const inner = numbers(node, 'perm');
+      return transpose(tensorOf(c.graph, node.inputs[0]), numbers(c, 'perm').map((p) => inner[p]));
+    }, // (x^p)^q -> x^(pq)
+    (c) =>
+      movesOnlyOnes(c.x[0].shape, numbers(c, 'perm')) ? reshape(c.x[0], c.outputs[0].type.shape) : null, // moves sizes of 1 alone
+    (c) => {
+      const { node } = c.x[0].value;
+      const perm = numbers(c, 'perm');
+      const last = perm.length - 1;
+      if (node.op !== 'gather' || perm[last] !== last) return null;
+      const [table, ids] = node.inputs.map((v) => tensorOf(c.graph, v));
+      return gather(table, transpose(ids, perm.slice(0, last)));
+    }, // gather(t, ids)^p -> gather(t, ids^p)
+    throughPointwise, // f(x^-p)^p -> f(x)
+    throughMatmul, // (x^-p W)^p -> x W
+  ],
+  sum: [splitReduction('sum')],
+  max: [splitReduction('max')],
+  min: [splitReduction('min')],
+  scatterAdd: [
+    (c) => {
+      const { node } = c.x[1].value;
+      if (node.op !== 'transpose') return null;
+      const perm = numbers(node, 'perm');
+      const last = perm.length - 1;
+      if (perm[last] !== last) return null;
+      const ids = transpose(c.x[0], inverse(perm).slice(0, last));
+      return scatterAdd(ids, tensorOf(c.graph, node.inputs[0]), c.attributes.rows as number);
+    }, // scatter(ids, x^p) -> scatter(ids^-p, x)
+    (c) => {
+      const [ids, x] = c.x;
+      if (x.shape[x.rank - 1] !== 1) return null;
+      const rows = c.attributes.rows as number;
+      const twice = scatterAdd(ids, broadcastTo(x, [...ids.shape, 2]), rows);
+      return slice(twice, [0, 0], [rows, 1]);
+    }, // rows of one element are added two by two: the machine adds whole blocks
+  ],
+  concat: [
+    (c) => {
+      const { node } = c.x[0].value;
+      const all = node.op === 'split' && node.outputs.length === c.x.length && node.attributes.axis === c.attributes.axis;
+      return all && c.x.every((t, i) => t.value === node.outputs[i]) ? tensorOf(c.graph, node.inputs[0]) : null;
+    }, // concat(split(x)) -> x
+  ],
+  split: [
+    (c) => {
+      const { node } = c.x[0].value;
+      const fits =
+        node.op === 'concat' &&
+        node.attributes.axis === c.attributes.axis &&
+        node.inputs.length === c.outputs.length &&
+        node.inputs.every((v, i) => sameShape(v.type.shape, c.outputs[i].type.shape));
+      return fits ? node.inputs.map((v) => tensorOf(c.graph, v)) : null;
+    }, // split(concat(xs)) -> xs
+  ],
+};
+
+function rewriteNode(c: Candidate): readonly Tensor[] | null {
+  for (const rule of [...rules['*'], ...(rules[c.op] ?? [])]) {
+    const result = rule(c);
+    if (result) return Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
+  }
+  return null;
+}
+
+export interface SimplifyOptions {
+  /** Rows of a step from which one product `[x | h] [W ; U]` per step is faster than products hoisted out of the loop. */
+  readonly contractFrom: number;
+}
+
+class Pass {
+  changed = false;
+  private readonly options: SimplifyOptions;
+  constructor(options: SimplifyOptions) {
+    this.options = options;
+  }
+
+  run(graph: Graph): Graph {
+    const numbering = new Numbering();
+    const known = new Map<string, Node>();
+    const used = new Set(usedNodes(graph));
+    const read = new Set([...graph.nodes.filter((n) => used.has(n)).flatMap((n) => n.inputs), ...graph.outputs]);
+    const next = rebuild(graph, (node, target, map) => {
+      if (node.op === 'scan') return this.scan(node, target, map, (v) => read.has(v));
+      const before = target.nodes.length;
+      const x = node.inputs.map((v) => tensorOf(target, mapped(map, v)));
+      const rewritten = rewriteNode({ graph: target, op: node.op, x, attributes: node.attributes, outputs: node.outputs });
+      if (rewritten) {
+        this.changed = true;
+        node.outputs.forEach((v, i) => map.set(v, rewritten[i].value));
+        return;
+      }
+      target.nodes.length = before;
+      const copy = copyNode(target, node, map);
+      const key = numbering.key(copy);
+      const same = known.get(key);
+      if (same) {
+        target.nodes.pop();
+        node.outputs.forEach((v, i) => map.set(v, same.outputs[i]));
+        this.changed = true;
+      } else known.set(key, copy);
+    });
+    if (usedNodes(next).size < next.nodes.filter((n) => n.op !== 'input').length) this.changed = true;
+    return next;
+  }
+
+  private scan(node: Node, graph: Graph, map: Mapping, isUsed: (v: Value) => boolean): void {
+    const body = this.run(scanAttributes(node).body);
+    const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
+    const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
+    const before = sizes();
+    const context: LoopContext = { graph, parts, after: [], aliases: [], isUsed };
+    prune(context);
+    if (before !== sizes()) this.changed = true;
+    const did = [
+      hoistInvariants(context),
+      hoistSums(context),
+      hoistInputs(context, this.options.contractFrom),
+      hoistOutputs(context),
+    ];
+    if (did.some(Boolean)) this.changed = true;
+    if (parts.carries.length || parts.stacked.length) joinScan(graph, parts, map, node.path);
+    for (const finish of [...context.after, ...context.aliases]) finish(map);
+  }
+}
+
+/** Gives a new graph; the old one, and the bodies of its scans, must not be used again. */
+export function simplify(graph: Graph, options: SimplifyOptions): Graph {
+  let now = graph;
+  for (let round = 0; round < 16; round++) {
+    const pass = new Pass(options);
+    now = pass.run(now);
+    if (!pass.changed) break;
+  }
+  return now;
+}

@@ -1,0 +1,329 @@
+/** Writes the instructions of a planned graph. */
+import { UnrolledError } from '../core/errors.ts';
+import { type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { Init, LANES } from '../ir/kernels.ts';
+import { columnRuns, type CopyDimension, copyDimensions, layoutOf, roundUp } from '../ir/lower.ts';
+import type { Fields, Reference } from '../ir/program.ts';
+import { operationOf } from '../ops/op.ts';
+import type { PlannedGraph } from './6-plan.ts';
+import { encodeChain } from './chains.ts';
+import type { Listing } from './listing.ts';
+import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
+
+export interface EmitContext {
+  readonly listing: Listing;
+  /** A float in all lanes, among the constants. */
+  readonly splat: (value: number) => Reference;
+  /** Memory for the registers of chains, shared by all of them. */
+  readonly registers: Place;
+  readonly panelOf: (rows: number, blocks: number) => number;
+  /** Counts the floating-point operations of products. */
+  readonly count: (operations: number) => void;
+}
+
+/** Rows of a block along the sums of `PRODUCT_TN`. */
+export const K_BLOCK = 256;
+
+/** Elements of scratch for PRODUCT_TN: packed panels of both sides. */
+export function outerScratch(rows: number, rightPitch: number, widest: number): number {
+  return Math.min(K_BLOCK, roundUp(Math.max(1, rows))) * (rightPitch + widest);
+}
+
+export function emitGraph(planned: PlannedGraph, context: EmitContext): void {
+  new Emitter(planned, context).run();
+}
+
+class Emitter {
+  private readonly planned: PlannedGraph;
+  private readonly context: EmitContext;
+  private readonly listing: Listing;
+
+  constructor(planned: PlannedGraph, context: EmitContext) {
+    this.planned = planned;
+    this.context = context;
+    this.listing = context.listing;
+  }
+
+  run(): void {
+    for (const node of this.planned.graph.nodes) this.node(node);
+    for (const { from, to } of this.planned.finals) this.copy(from, to);
+  }
+
+  private place(v: Value): Place {
+    return this.planned.places.get(v) as Place;
+  }
+
+  private at(v: Value): Reference {
+    return this.listing.at(this.place(v));
+  }
+
+  private node(node: Node): void {
+    switch (node.op) {
+      case 'input':
+      case 'constant':
+        return;
+      case 'scan':
+        return this.scan(node);
+      case 'product':
+        return this.product(node);
+      case 'pack':
+        return this.pack(node);
+      case 'productTN':
+        return this.outer(node);
+      case 'chain':
+        return this.chain(node);
+      case 'relayout':
+        return this.copy(this.place(node.inputs[0]), this.place(node.outputs[0]));
+      case 'concat':
+        return this.concat(node);
+      default:
+        return this.lower(node);
+    }
+  }
+
+  /** An operation by its own rule; views need nothing, and a reshape that is none is a copy of rows. */
+  private lower(node: Node): void {
+    const source = node.inputs.length ? this.place(node.inputs[0]) : null;
+    const isView = (v: Value) => source !== null && ['reshape', 'broadcast', 'split', 'slice'].includes(node.op) && this.place(v).buffer === source.buffer;
+    if (node.outputs.every(isView)) return;
+    if (node.op === 'reshape') return this.reshape(node);
+    const { lower } = operationOf(node.op);
+    if (!lower) throw new UnrolledError('INTERNAL', `operation ${node.op} (${node.path}) cannot be compiled`);
+    const operand = (v: Value) => ({ type: v.type, layout: this.place(v).footing, at: this.at(v) });
+    lower({
+      attributes: node.attributes,
+      inputs: node.inputs.map(operand),
+      outputs: node.outputs.map(operand),
+      emit: (name, fields, repeats) => this.listing.emit(name, fields, repeats),
+    });
+  }
+
+  // ---- copies
+
+  /** A copy of equal logical values between any two footings. */
+  copy(from: Place, to: Place): void {
+    if (samePlace(from, to)) return;
+    for (const { dims, src, dst } of copyPlan(from.footing, to.footing))
+      this.listing.emit('COPY', { src: this.listing.at(from, src), dst: this.listing.at(to, dst) }, { dims: copyDimensions(dims) });
+  }
+
+  private concat(node: Node): void {
+    const target = this.place(node.outputs[0]);
+    const axis = node.attributes.axis as number;
+    const shape = node.outputs[0].type.shape;
+    const last = shape.length - 1;
+    const { groups, pitch } = target.footing;
+    let before = 0;
+    node.inputs.forEach((v, i) => {
+      const from = this.place(v);
+      const { cols } = from.footing;
+      let to: Place;
+      if (axis === last && groups > 1)
+        to = { ...target, offset: target.offset + i * LANES, footing: { ...footingOf(layoutOf(v.type.shape)), pitch, step: groups * LANES } };
+      else if (axis === last) to = { ...target, offset: target.offset + before, footing: { ...footingOf(layoutOf(v.type.shape)), pitch } };
+      else to = target;
+      const isThere = from.buffer === target.buffer && (axis !== last || (from.offset === to.offset && from.footing.step === to.footing.step));
+      if (!isThere) {
+        if (axis === last) this.copy(from, to);
+        else this.copyRows(from, v, target, shape, axis, before, cols);
+      }
+      before += v.type.shape[axis];
+    });
+  }
+
+  /** Part of a concatenation along an axis before the last. */
+  private copyRows(from: Place, value: Value, to: Place, shape: readonly number[], axis: number, before: number, cols: number): void {
+    const inner = shape.slice(axis + 1, -1).reduce((a, b) => a * b, 1);
+    const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
+    const count = value.type.shape[axis] * inner;
+    const dims: CopyDimension[] = [
+      { size: outer, srcStride: count * from.footing.pitch, dstStride: shape[axis] * inner * to.footing.pitch },
+      { size: count, srcStride: from.footing.pitch, dstStride: to.footing.pitch },
+      { size: cols, srcStride: 1, dstStride: 1 },
+    ];
+    const dst = this.listing.at(to, before * inner * to.footing.pitch);
+    this.listing.emit('COPY', { src: this.listing.at(from), dst }, { dims: copyDimensions(dims) });
+  }
+
+  private reshape(node: Node): void {
+    const [from, to] = [this.place(node.inputs[0]), this.place(node.outputs[0])];
+    const through = this.planned.scratch.get(node);
+    const dense = (cols: number, rows: number): Footing => ({ rows, cols, groups: 1, pitch: cols, step: LANES });
+    const [a, b] = [from.footing, to.footing];
+    if (through) {
+      this.copy(from, { ...through, footing: dense(a.cols, a.rows) });
+      this.copy({ ...through, footing: dense(b.cols, b.rows) }, to);
+      return;
+    }
+    const [wide, narrow] = a.cols >= b.cols ? [a, b] : [b, a];
+    const per = narrow.cols ? wide.cols / narrow.cols : 1;
+    const stride = (f: Footing) => (f === wide ? [f.pitch, narrow.cols] : [f.pitch * per, f.pitch]);
+    const [src, dst] = [stride(a), stride(b)];
+    const dims = [
+      { size: wide.rows, srcStride: src[0], dstStride: dst[0] },
+      { size: per, srcStride: src[1], dstStride: dst[1] },
+      { size: narrow.cols, srcStride: 1, dstStride: 1 },
+    ];
+    this.listing.emit('COPY', { src: this.listing.at(from), dst: this.listing.at(to) }, { dims: copyDimensions(dims) });
+  }
+
+  // ---- products
+
+  /** The pieces of an operand along k, in the order in which the right-hand side is packed. */
+  private segments(v: Value): Fields[] {
+    const place = this.place(v);
+    const { pitch } = place.footing;
+    const runs: { at: number; count: number }[] = [];
+    for (const { at, count } of columnRuns(place.footing)) {
+      const before = runs[runs.length - 1];
+      if (before && before.at + before.count === at) before.count += count;
+      else runs.push({ at, count });
+    }
+    return runs.map(({ at, count }) => ({ at: this.listing.at(place, at), pitch, step: 1, count }));
+  }
+
+  private product(node: Node): void {
+    const result = node.outputs[0];
+    const segmentCount = node.attributes.segments as number;
+    const packed = node.inputs[segmentCount];
+    const init = node.inputs[segmentCount + 1];
+    const { footing } = this.place(result);
+    const segments = node.inputs.slice(0, segmentCount).flatMap((v) => this.segments(v));
+    const total = packed.type.shape[0];
+    this.context.count(2 * footing.rows * total * footing.cols);
+    const kind = Init[node.attributes.init as keyof typeof Init];
+    const initAt = init ? this.at(init) : this.at(result);
+    if (footing.cols === 1) {
+      this.listing.emit('MATVEC', { rows: footing.rows, dst: this.at(result), init: kind, initAt, w: this.at(packed) }, { segments });
+      return;
+    }
+    const blocks = layoutOf(result.type.shape, footing.groups).pitch / LANES;
+    this.listing.emit(
+      'PRODUCT',
+      {
+        rows: footing.rows,
+        blocks,
+        dst: this.at(result),
+        dstPitch: footing.pitch,
+        init: kind,
+        initAt,
+        initPitch: init ? this.place(init).footing.pitch : 0,
+        packed: this.at(packed),
+        panel: this.context.panelOf(footing.rows, blocks),
+        total,
+      },
+      { segments },
+    );
+  }
+
+  private pack(node: Node): void {
+    const packed = node.outputs[0];
+    const { footing } = this.place(packed);
+    const [total, cols] = packed.type.shape;
+    const nn = node.attributes.form === 'nn';
+    const runs: Fields[] = node.inputs.flatMap((v) => {
+      const place = this.place(v);
+      const { pitch } = place.footing;
+      if (nn) return [{ at: this.listing.at(place), step: pitch, count: v.type.shape[0] }];
+      return columnRuns(place.footing).map(({ at, count }) => ({ at: this.listing.at(place, at), step: 1, count }));
+    });
+    const dst = this.at(packed);
+    if (cols === 1) {
+      this.listing.emit('PACK', { dst, panel: 0, blocks: 0, cols: 1, nStep: 1, total }, { runs });
+      return;
+    }
+    const blocks = footing.pitch / LANES;
+    const nStep = nn ? 1 : this.place(node.inputs[0]).footing.pitch;
+    const panel = this.context.panelOf(node.attributes.rows as number, blocks);
+    this.listing.emit('PACK', { dst, panel, blocks, cols: nn ? footing.pitch : cols, nStep, total }, { runs });
+  }
+
+  private outer(node: Node): void {
+    const [right, ...left] = node.inputs;
+    const b = this.place(right);
+    const rows = b.footing.rows;
+    const sums = node.attributes.sums ? 1 : 0;
+    const sumAt = sums ? this.at(node.outputs[left.length]) : this.at(node.outputs[0]);
+    this.context.count(left.reduce((n, v) => n + 2 * rows * this.place(v).footing.cols * b.footing.cols, 0));
+    const segments = left.map((v, i) => {
+      const a = this.place(v);
+      const dst = this.place(node.outputs[i]);
+      return { at: this.listing.at(a), pitch: a.footing.pitch, cols: a.footing.cols, dst: this.listing.at(dst), dstPitch: dst.footing.pitch };
+    });
+    if (b.footing.cols === 1) {
+      const vector = segments.map(({ at, pitch, cols, dst }) => ({ at, pitch, cols, dst }));
+      this.listing.emit('VECTOR_TN', { rows, b: this.at(right), accumulate: 0, sums, sumAt }, { segments: vector });
+      return;
+    }
+    const blocks = layoutOf(right.type.shape, b.footing.groups).pitch / LANES;
+    const scratch = this.planned.scratch.get(node) as Place;
+    this.listing.emit(
+      'PRODUCT_TN',
+      {
+        rows,
+        blocks,
+        b: this.at(right),
+        bPitch: b.footing.pitch,
+        accumulate: 0,
+        sums,
+        sumAt,
+        scratch: this.listing.at(scratch),
+        kBlock: K_BLOCK,
+        scratchFloats: scratch.footing.cols,
+      },
+      { segments },
+    );
+  }
+
+  // ---- chains and loops
+
+  private chain(node: Node): void {
+    const { fields, views, ops } = encodeChain(node, (v) => this.place(v), (p) => this.listing.at(p), this.context.splat);
+    if (!fields.vectors) return;
+    this.listing.emit('CHAIN', { ...fields, scratch: this.listing.at(this.context.registers) }, { views, ops });
+  }
+
+  private scan(node: Node): void {
+    const planned = this.planned.scans.get(node);
+    if (!planned) throw new UnrolledError('INTERNAL', 'a scan without a plan');
+    for (const { value, to } of planned.inits) this.start(value, to);
+    const { length } = scanAttributes(node);
+    const context = { ...this.context, count: (n: number) => this.context.count(n * length) };
+    if (length) this.listing.repeat(planned.loop, length, () => emitGraph(planned.body, context));
+  }
+
+  /** Brings the start of a carry to its place. */
+  private start(value: Value, to: Place): void {
+    const { node } = value;
+    const source = node.op === 'broadcast' ? node.inputs[0].node : node;
+    const data = source.op === 'constant' ? (source.attributes.data as Float64Array) : null;
+    if (data?.length === 1 && isWhole(to) && value.type.dtype === 'f32')
+      this.listing.emit('FILL', { dst: this.listing.at(to), count: to.footing.rows * to.footing.pitch, value: data[0] });
+    else this.copy(this.place(value), to);
+  }
+}
+
+/** Loops of a copy between two footings of the same logical value. Interleaved columns are cut into groups, blocks and lanes. */
+function copyPlan(a: Footing, b: Footing): { dims: CopyDimension[]; src: number; dst: number }[] {
+  const groups = Math.max(a.groups, b.groups);
+  const rows = { size: a.rows, srcStride: a.pitch, dstStride: b.pitch };
+  const simple = (f: Footing) => f.groups === 1 && f.step === LANES;
+  if (simple(a) && simple(b)) return [{ dims: [rows, { size: a.cols, srcStride: 1, dstStride: 1 }], src: 0, dst: 0 }];
+  const u = a.cols / groups;
+  const blocks = Math.floor(u / LANES);
+  const tail = u % LANES;
+  const groupStride = (f: Footing) => (f.groups > 1 ? LANES : u);
+  const blockStride = (f: Footing) => (f.groups > 1 ? f.groups * LANES : f.step);
+  const group = { size: groups, srcStride: groupStride(a), dstStride: groupStride(b) };
+  const plans: { dims: CopyDimension[]; src: number; dst: number }[] = [];
+  const lanes = (size: number): CopyDimension => ({ size, srcStride: 1, dstStride: 1 });
+  if (blocks)
+    plans.push({
+      dims: [rows, group, { size: blocks, srcStride: blockStride(a), dstStride: blockStride(b) }, lanes(LANES)],
+      src: 0,
+      dst: 0,
+    });
+  if (tail) plans.push({ dims: [rows, group, lanes(tail)], src: blocks * blockStride(a), dst: blocks * blockStride(b) });
+  return plans;
+}
+

@@ -1,0 +1,56 @@
+/** The order of the phases, and the step that comes out of them. */
+import { fail } from '../core/errors.ts';
+import { sizeOf } from '../core/shape.ts';
+import { verifyGraph } from '../ir/graph.ts';
+import { type StepBuilder, type Trace, type TracedStep, traceStep } from './1-trace.ts';
+import { exactStep } from './exact-step.ts';
+import { machineStep } from './machine-step.ts';
+import type { StateSpace } from './state.ts';
+import type { CompiledStep, CompileOptions, Feed } from './step.ts';
+
+export type { StepBuilder, TracedStep } from './1-trace.ts';
+export type { CompiledStep, CompileOptions, Feed, Plan, Result } from './step.ts';
+
+/**
+ * Traces a function on handles and compiles it for the machine of the state space.
+ *
+ * @example
+ * const step = compileStep(space, 'double', (b) => ({ outputs: { y: mul(b.input('x', [2, 3]), 2) } }));
+ * const [{ y }] = await step.run([{ x: [1, 2, 3, 4, 5, 6] }]);
+ */
+export function compileStep(
+  space: StateSpace,
+  name: string,
+  trace: (builder: StepBuilder) => TracedStep,
+  options: CompileOptions = {},
+): CompiledStep {
+  const traced = traceStep(
+    name,
+    (key) => {
+      const leaf = space.leaf(key);
+      return { type: leaf.type, groups: leaf.layout.groups };
+    },
+    trace,
+  );
+  verifyGraph(traced.graph);
+  const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options);
+  const checked = (feeds: readonly Feed[]) => {
+    for (const feed of feeds) checkFeed(name, traced, feed);
+    return feeds;
+  };
+  return {
+    plan: step.plan,
+    run: async (feeds) => (feeds.length ? step.run(checked(feeds)) : []),
+    runSync: (feeds) => (feeds.length ? step.runSync(checked(feeds)) : []),
+    explain: () => step.explain(),
+  };
+}
+
+function checkFeed(name: string, traced: Trace, feed: Feed): void {
+  for (const [key, value] of traced.inputs) {
+    const size = sizeOf(value.type.shape);
+    const given = feed[key]?.length;
+    if (given !== size)
+      fail('ARGUMENT', `${name}: input ${key}`, `${size} values`, given === undefined ? 'none' : String(given));
+  }
+}

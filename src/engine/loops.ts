@@ -1,0 +1,335 @@
+/**
+ * The rewrites of a scan, for any body:
+ *   prune            carries, sequences, constants and outputs that nothing needs
+ *   hoistInvariants  what is the same in every step is made once, before the loop
+ *   hoistSums        a carried sum of products (the gradient of a weight) becomes one product over all steps, after the loop
+ *   hoistInputs      a product of a sequence with a constant (`x_t W`) is made for all steps before the loop
+ *   hoistOutputs     a product that only leaves the loop (`dg_t W'`) is made for all steps after it
+ * Each works on a scan taken apart (`ScanParts`) whose operands stand in the graph under construction; what comes after the loop is
+ * put into `after`.
+ */
+import type { Graph, Node, Value } from '../ir/graph.ts';
+import { matmul, matmulNT, matmulTN } from '../ops/matmul.ts';
+import { add } from '../ops/pointwise.ts';
+import { sum } from '../ops/reduce.ts';
+import { Tensor } from '../ops/tensor.ts';
+import { mapped, type Mapping, type ScanParts, usedNodes, useCounts } from './rewrite.ts';
+
+export interface LoopContext {
+  readonly graph: Graph;
+  readonly parts: ScanParts;
+  /** Run once the scan stands in the graph, with the map from the parts' result values. */
+  readonly after: ((map: Mapping) => void)[];
+  /** Run last: results that are other results under another name. */
+  readonly aliases: ((map: Mapping) => void)[];
+  readonly isUsed: (result: Value) => boolean;
+}
+
+function substitute(body: Graph, from: Value, to: Value): void {
+  for (const node of body.nodes) node.inputs = node.inputs.map((v) => (v === from ? to : v));
+  body.outputs = body.outputs.map((v) => (v === from ? to : v));
+}
+
+function substituteParts(parts: ScanParts, from: Value, to: Value): void {
+  substitute(parts.body, from, to);
+  for (const carry of parts.carries) if (carry.next === from) carry.next = to;
+  for (const stacked of parts.stacked) if (stacked.inner === from) stacked.inner = to;
+}
+
+/** Body inputs that the given values need. */
+function inputsOf(values: readonly Value[]): Set<Value> {
+  const found = new Set<Value>();
+  const seen = new Set<Node>();
+  const stack = [...values];
+  for (let v = stack.pop(); v; v = stack.pop()) {
+    if (v.node.op === 'input') found.add(v);
+    if (seen.has(v.node)) continue;
+    seen.add(v.node);
+    stack.push(...v.node.inputs);
+  }
+  return found;
+}
+
+export function prune(context: LoopContext): void {
+  const { parts, aliases, isUsed } = context;
+  const alias = (result: Value, same: () => Value) => aliases.push((map) => map.set(result, same()));
+  for (const part of [...parts.carries, ...parts.stacked]) if (part.result && !isUsed(part.result)) part.result = null;
+
+  // A carry that never changes is a constant.
+  parts.carries = parts.carries.filter((carry) => {
+    if (carry.next !== carry.inner) return true;
+    parts.constants.push({ outer: carry.init, inner: carry.inner });
+    if (carry.result) alias(carry.result, () => carry.init);
+    return false;
+  });
+  // Outputs that repeat another output or a sequence.
+  const first = new Map<Value, ScanParts['stacked'][number]>();
+  parts.stacked = parts.stacked.filter((stacked) => {
+    const { inner, result } = stacked;
+    if (!result) return false;
+    const sequence = parts.sequences.find((s) => s.inner === inner);
+    if (sequence) {
+      alias(result, () => sequence.outer);
+      return false;
+    }
+    const same = first.get(inner);
+    if (same?.result) {
+      const kept = same.result;
+      aliases.push((map) => map.set(result, mapped(map, kept)));
+      return false;
+    }
+    first.set(inner, stacked);
+    return true;
+  });
+  // Carries that no output needs, also not through other carries.
+  const live = new Set(parts.carries.filter((c) => c.result));
+  for (;;) {
+    const needed = inputsOf([...[...live].map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+    const before = live.size;
+    for (const carry of parts.carries) if (needed.has(carry.inner)) live.add(carry);
+    if (live.size === before) break;
+  }
+  parts.carries = parts.carries.filter((c) => live.has(c));
+  const merge = <P extends { outer: Value; inner: Value }>(list: P[]): P[] => {
+    const byOuter = new Map<Value, P>();
+    return list.filter((part) => {
+      const same = byOuter.get(part.outer);
+      if (same) substituteParts(parts, part.inner, same.inner);
+      else byOuter.set(part.outer, part);
+      return !same;
+    });
+  };
+  parts.sequences = merge(parts.sequences);
+  parts.constants = merge(parts.constants);
+  const needed = inputsOf([...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+  parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
+  parts.constants = parts.constants.filter((c) => needed.has(c.inner) && !inlineScalar(parts, c));
+  closeBody(parts);
+}
+
+/** A number is better known inside the body. */
+function inlineScalar(parts: ScanParts, { outer, inner }: { outer: Value; inner: Value }): boolean {
+  if (outer.node.op !== 'constant' || outer.type.shape.length) return false;
+  const { op, attributes, path } = outer.node;
+  const node: Node = { op, inputs: [], attributes, outputs: [], path };
+  node.outputs.push({ type: outer.type, node, index: 0 });
+  parts.body.nodes.unshift(node);
+  substituteParts(parts, inner, node.outputs[0]);
+  return true;
+}
+
+/** Makes the body's inputs, outputs and nodes agree with the parts. */
+function closeBody(parts: ScanParts): void {
+  const { body } = parts;
+  body.outputs = [...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)];
+  const inputs = new Set([...parts.carries, ...parts.sequences, ...parts.constants].map((p) => p.inner));
+  const used = usedNodes(body);
+  const kept = body.nodes.filter((n) => (n.op === 'input' ? inputs.has(n.outputs[0]) : used.has(n)));
+  body.nodes.length = 0;
+  body.nodes.push(...kept);
+}
+
+/** Moves nodes whose inputs are all constants of the loop in front of it. Constants themselves stay, so that chains see them. */
+export function hoistInvariants({ graph, parts }: LoopContext): boolean {
+  const outside = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
+  const moved: Node[] = [];
+  const known = (v: Value) => outside.has(v) || (v.node.op === 'constant' && !v.node.inputs.length);
+  for (const node of parts.body.nodes) {
+    if (node.op === 'input' || node.op === 'constant' || !node.inputs.length) continue;
+    // A broadcast is no work where a chain reads it, and a large value if it is made.
+    if (node.op === 'broadcast' || node.op === 'scan' || !node.inputs.every(known)) continue;
+    const inputs = node.inputs.map((v) => outside.get(v) ?? copyConstant(graph, v));
+    const copy = graph.add(node.op, inputs, node.attributes, node.outputs.map((v) => v.type), node.path);
+    node.outputs.forEach((v, i) => outside.set(v, copy.outputs[i]));
+    moved.push(node);
+  }
+  for (const node of moved)
+    for (const value of node.outputs) {
+      const input: Node = { op: 'input', inputs: [], attributes: { name: 'k' }, outputs: [], path: node.path };
+      const inner: Value = { type: value.type, node: input, index: 0 };
+      input.outputs.push(inner);
+      parts.body.nodes.unshift(input);
+      substituteParts(parts, value, inner);
+      parts.constants.push({ outer: outside.get(value) as Value, inner });
+    }
+  if (moved.length) dropUnused(parts);
+  return moved.length > 0;
+}
+
+function copyConstant(graph: Graph, v: Value): Value {
+  return graph.add('constant', [], v.node.attributes, [v.type], v.node.path).outputs[0];
+}
+
+function dropUnused(parts: ScanParts): void {
+  const needed = inputsOf([...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+  parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
+  parts.constants = parts.constants.filter((c) => needed.has(c.inner));
+  closeBody(parts);
+}
+
+/** The terms of a sum, seen through additions that nothing else reads. */
+export function terms(value: Value, uses: ReadonlyMap<Value, number>): Value[] {
+  const { node } = value;
+  if (node.op !== 'add') return [value];
+  return node.inputs.flatMap((v) => {
+    const same = v.type.shape.length === value.type.shape.length && v.type.shape.every((d, i) => d === value.type.shape[i]);
+    return same && (uses.get(v) ?? 0) === 1 ? terms(v, uses) : [v];
+  });
+}
+
+/** The values of all steps of a body value: a sequence as it is, else a stacked output. Gives null for constants. */
+function stackOf(context: LoopContext, value: Value): ((map: Mapping) => Value) | null {
+  const { parts } = context;
+  const sequence = parts.sequences.find((s) => s.inner === value);
+  if (sequence) return () => sequence.outer;
+  if (parts.constants.some((c) => c.inner === value) || value.node.op === 'constant') return null;
+  let stacked = parts.stacked.find((s) => s.inner === value && s.result);
+  if (!stacked) {
+    // A result of no node: it names the stack until the scan is put together.
+    const result: Value = { type: { dtype: value.type.dtype, shape: [parts.length, ...value.type.shape] }, node: value.node, index: -1 };
+    stacked = { inner: value, result };
+    parts.stacked.push(stacked);
+  }
+  const { result } = stacked;
+  return (map) => mapped(map, result as Value);
+}
+
+function isLeading(axes: readonly number[]): boolean {
+  return axes.every((a, i) => a === i);
+}
+
+export function hoistSums(context: LoopContext): boolean {
+  const { graph, parts, after } = context;
+  const uses = useCounts(parts.body);
+  let changed = false;
+  for (const carry of parts.carries) {
+    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1 || !carry.result) continue;
+    const list = terms(carry.next, uses);
+    if (list.length < 2 || list.filter((v) => v === carry.inner).length !== 1) continue;
+    const contributions = list.filter((v) => v !== carry.inner);
+    const makers = contributions.map((v) => summed(context, v, uses));
+    if (makers.some((m) => !m)) continue;
+    const { init, result } = carry;
+    after.push((map) => {
+      let total = new Tensor(graph, init);
+      for (const make of makers) total = add(total, (make as (map: Mapping) => Tensor)(map));
+      map.set(result as Value, total.value);
+    });
+    parts.carries = parts.carries.filter((c) => c !== carry);
+    changed = true;
+  }
+  if (changed) dropUnused(parts);
+  return changed;
+}
+
+/** How the sum over all steps of a term is made outside of the loop. */
+function summed(context: LoopContext, value: Value, uses: ReadonlyMap<Value, number>): ((map: Mapping) => Tensor) | null {
+  const { node } = value;
+  if ((uses.get(value) ?? 0) !== 1) return null;
+  const stacks = node.inputs.map((v) => () => stackOf(context, v));
+  const isConstant = (v: Value) => v.node.op === 'constant' || context.parts.constants.some((c) => c.inner === v);
+  if (node.inputs.some(isConstant)) return null;
+  const at = (stack: ((map: Mapping) => Value) | null, map: Mapping) =>
+    new Tensor(context.graph, (stack as (map: Mapping) => Value)(map));
+  if (node.op === 'matmul' && node.attributes.form === 'tn') {
+    const [a, b] = stacks.map((s) => s());
+    return (map) => matmulTN(at(a, map), at(b, map));
+  }
+  const axes = node.attributes.axes as readonly number[];
+  if (node.op === 'sum' && !node.attributes.keepDims && axes.length && isLeading(axes)) {
+    const [a] = stacks.map((s) => s());
+    return (map) => sum(at(a, map), { axes: [0, ...axes.map((x) => x + 1)] });
+  }
+  return null;
+}
+
+/**
+ * Products of a sequence with a constant, together with what is added to them that is also known before the loop (the bias). A product
+ * that can be contracted with another of the same step stays, where the batch is large enough for one product per step to be faster.
+ */
+export function hoistInputs(context: LoopContext, contractFrom: number): boolean {
+  const { graph, parts } = context;
+  const uses = useCounts(parts.body);
+  const outerOf = new Map<Value, Value>(parts.sequences.map((s) => [s.inner, s.outer]));
+  const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
+  let changed = false;
+  const seen = new Set<Value>();
+  for (const node of [...parts.body.nodes].reverse()) {
+    const value = node.outputs[0];
+    if (!value || seen.has(value)) continue;
+    const list = terms(value, uses);
+    const mark = (v: Value) => {
+      seen.add(v);
+      if (v.node.op === 'add') v.node.inputs.forEach((x) => (uses.get(x) === 1 ? mark(x) : undefined));
+    };
+    mark(value);
+    const isProduct = (v: Value) => v.node.op === 'matmul' && v.node.attributes.form !== 'tn';
+    const early = list.filter((v) => isProduct(v) && outerOf.has(v.node.inputs[0]) && constantOf.has(v.node.inputs[1]));
+    if (!early.length) continue;
+    const rows = value.type.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+    const others = list.filter((v) => isProduct(v) && !early.includes(v));
+    if (others.length && rows >= contractFrom) continue;
+    const vectors = list.filter((v) => v.type.shape.length === 1 && constantOf.has(v) && value.type.shape.length > 1);
+    let total: Tensor | null = null;
+    for (const v of early) {
+      const [a, b] = v.node.inputs;
+      const product = (v.node.attributes.form === 'nn' ? matmul : matmulNT)(
+        new Tensor(graph, outerOf.get(a) as Value),
+        new Tensor(graph, constantOf.get(b) as Value),
+      );
+      total = total ? add(total, product) : product;
+    }
+    for (const v of vectors) total = add(total as Tensor, new Tensor(graph, constantOf.get(v) as Value));
+    const inner = enterSequence(parts, value, (total as Tensor).value);
+    const rest = list.filter((v) => !early.includes(v) && !vectors.includes(v));
+    const replacement = addInBody(parts.body, node, inner, rest);
+    substituteParts(parts, value, replacement);
+    changed = true;
+  }
+  if (changed) dropUnused(parts);
+  return changed;
+}
+
+function enterSequence(parts: ScanParts, like: Value, outer: Value): Value {
+  const input: Node = { op: 'input', inputs: [], attributes: { name: 'z' }, outputs: [], path: like.node.path };
+  const inner: Value = { type: like.type, node: input, index: 0 };
+  input.outputs.push(inner);
+  parts.body.nodes.unshift(input);
+  parts.sequences.push({ outer, inner });
+  return inner;
+}
+
+/** Adds `first + rest...` to a body, right after a node. */
+function addInBody(body: Graph, at: Node, first: Value, rest: readonly Value[]): Value {
+  let total = first;
+  let position = body.nodes.indexOf(at) + 1;
+  for (const v of rest) {
+    const node: Node = { op: 'add', inputs: [total, v], attributes: {}, outputs: [], path: at.path };
+    total = { type: first.type, node, index: 0 };
+    node.outputs.push(total);
+    body.nodes.splice(position++, 0, node);
+  }
+  return total;
+}
+
+export function hoistOutputs(context: LoopContext): boolean {
+  const { graph, parts, after } = context;
+  const uses = useCounts(parts.body);
+  const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
+  let changed = false;
+  for (const stacked of [...parts.stacked]) {
+    const { node } = stacked.inner;
+    if (node.op !== 'matmul' || node.attributes.form === 'tn' || uses.get(stacked.inner) !== 1 || !stacked.result) continue;
+    const weight = constantOf.get(node.inputs[1]);
+    if (!weight) continue;
+    const rows = stackOf(context, node.inputs[0]);
+    if (!rows) continue;
+    const { result } = stacked;
+    const product = node.attributes.form === 'nn' ? matmul : matmulNT;
+    after.push((map) => map.set(result, product(new Tensor(graph, rows(map)), new Tensor(graph, weight)).value));
+    parts.stacked = parts.stacked.filter((s) => s !== stacked);
+    changed = true;
+  }
+  if (changed) dropUnused(parts);
+  return changed;
+}

@@ -1,0 +1,159 @@
+/** Rebuilding graphs: every phase that changes one makes a new one, node by node, and drops what nothing uses. */
+import { type Attribute, type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { Tensor } from '../ops/tensor.ts';
+
+/** Values of the old graph to values of the new one. */
+export type Mapping = Map<Value, Value>;
+
+export function mapped(map: Mapping, value: Value): Value {
+  return map.get(value) as Value;
+}
+
+/** Copies a node into a graph with its inputs mapped. */
+export function copyNode(graph: Graph, node: Node, map: Mapping, attributes: Attributes = node.attributes): Node {
+  const types = node.outputs.map((v) => v.type);
+  const copy = graph.add(node.op, node.inputs.map((v) => mapped(map, v)), attributes, types, node.path);
+  node.outputs.forEach((v, i) => map.set(v, copy.outputs[i]));
+  return copy;
+}
+
+/** A rebuild: `visit` maps the outputs of every node that is still used, most often by `copyNode`. */
+export function rebuild(
+  graph: Graph,
+  visit: (node: Node, graph: Graph, map: Mapping) => void,
+  onInput: (node: Node, copy: Node) => void = () => undefined,
+): Graph {
+  const next = new Graph(graph.name);
+  const map: Mapping = new Map();
+  const used = usedNodes(graph);
+  for (const node of graph.nodes) {
+    next.path = node.path;
+    if (node.op === 'input') {
+      const copy = copyNode(next, node, map);
+      onInput(node, copy);
+      if (graph.inputs.includes(node.outputs[0])) next.inputs.push(copy.outputs[0]);
+    } else if (used.has(node)) visit(node, next, map);
+  }
+  next.inputs.sort((a, b) => order(graph, map, a) - order(graph, map, b));
+  next.outputs = graph.outputs.map((v) => mapped(map, v));
+  next.path = '';
+  return next;
+}
+
+function order(graph: Graph, map: Mapping, value: Value): number {
+  return graph.inputs.findIndex((v) => map.get(v) === value);
+}
+
+/** Nodes that an output needs. */
+export function usedNodes(graph: Graph): Set<Node> {
+  const used = new Set<Node>();
+  const stack = graph.outputs.map((v) => v.node);
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (used.has(node)) continue;
+    used.add(node);
+    for (const input of node.inputs) stack.push(input.node);
+  }
+  return used;
+}
+
+/** How often each value is read by nodes and outputs of the graph. */
+export function useCounts(graph: Graph): Map<Value, number> {
+  const counts = new Map<Value, number>();
+  const count = (v: Value) => counts.set(v, (counts.get(v) ?? 0) + 1);
+  for (const node of graph.nodes) node.inputs.forEach(count);
+  graph.outputs.forEach(count);
+  return counts;
+}
+
+export function tensorOf(graph: Graph, value: Value): Tensor {
+  return new Tensor(graph, value);
+}
+
+/** Numbers for values and objects, for keys of common subexpressions. */
+export class Numbering {
+  private readonly numbers = new Map<object, number>();
+  of(x: object): number {
+    let n = this.numbers.get(x);
+    if (n === undefined) {
+      n = this.numbers.size;
+      this.numbers.set(x, n);
+    }
+    return n;
+  }
+  /** Equal for nodes that compute the same. */
+  key(node: Node): string {
+    const attributes = Object.entries(node.attributes).map(([k, v]) => `${k}:${this.attribute(v)}`);
+    return `${node.op}(${node.inputs.map((v) => this.of(v)).join()}){${attributes.join()}}`;
+  }
+  private attribute(value: Attribute): string {
+    if (value instanceof Graph) return `#${this.of(value)}`;
+    if (value instanceof Float64Array) return value.length <= 16 ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
+    return JSON.stringify(value) ?? 'undefined';
+  }
+}
+
+const scratch = new BigUint64Array(1);
+const scratchFloat = new Float64Array(scratch.buffer);
+/** Keeps -0 and 0 apart, and NaN equal to itself. */
+function hex(x: number): string {
+  scratchFloat[0] = x;
+  return scratch[0].toString(16);
+}
+
+/** A scan with parts changed; keeps inputs, body and attributes consistent. */
+export interface ScanParts {
+  carries: { init: Value; inner: Value; next: Value; result: Value | null }[];
+  sequences: { outer: Value; inner: Value }[];
+  constants: { outer: Value; inner: Value }[];
+  stacked: { inner: Value; result: Value | null }[];
+  body: Graph;
+  length: number;
+  reverse: boolean;
+}
+
+/** Takes a scan apart; `outer` maps its operands (identity by default). */
+export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): ScanParts {
+  const { body, length, reverse, carries, sequences } = scanAttributes(node);
+  const input = (i: number) => ({ outer: outer(node.inputs[i]), inner: body.inputs[i] });
+  const count = node.inputs.length;
+  return {
+    body,
+    length,
+    reverse,
+    carries: range(0, carries).map((i) => ({
+      init: outer(node.inputs[i]),
+      inner: body.inputs[i],
+      next: body.outputs[i],
+      result: node.outputs[i],
+    })),
+    sequences: range(carries, carries + sequences).map(input),
+    constants: range(carries + sequences, count).map(input),
+    stacked: range(carries, node.outputs.length).map((i) => ({ inner: body.outputs[i], result: node.outputs[i] })),
+  };
+}
+
+/** Puts a scan together in a graph. The body is given its inputs and outputs anew. Old results are mapped to new ones. */
+export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: string): Node {
+  const { body, length, reverse, carries, sequences, constants, stacked } = parts;
+  body.inputs.length = 0;
+  body.inputs.push(...carries.map((c) => c.inner), ...sequences.map((s) => s.inner), ...constants.map((c) => c.inner));
+  body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
+  const node = graph.add(
+    'scan',
+    [...carries.map((c) => c.init), ...sequences.map((s) => s.outer), ...constants.map((c) => c.outer)],
+    { body, length, reverse, carries: carries.length, sequences: sequences.length },
+    [
+      ...carries.map((c) => c.inner.type),
+      ...stacked.map((s) => ({ dtype: s.inner.type.dtype, shape: [length, ...s.inner.type.shape] })),
+    ],
+    path,
+  );
+  [...carries, ...stacked].forEach((part, i) => {
+    if (part.result) map.set(part.result, node.outputs[i]);
+  });
+  return node;
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+}

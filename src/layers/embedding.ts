@@ -1,0 +1,40 @@
+/** A vector for every index. */
+import { gather } from '../ops/gather.ts';
+import { mul, notEqual, toFloat, toInt } from '../ops/pointwise.ts';
+import { initializerOption } from './initializers.ts';
+import { defineLayer } from './layer.ts';
+import { absent, flag, positiveInteger } from './options.ts';
+
+/**
+ * Turns indices into vectors: (B, T) of whole numbers below `inputDim` to (B, T, `outputDim`). With `maskZero`, index 0 is padding and is
+ * masked in all that follows. Parameters: inputDim * outputDim.
+ *
+ * @example layers.embedding({ inputDim: 10_000, outputDim: 32, maskZero: true })
+ */
+export const embedding = defineLayer({
+  className: 'Embedding',
+  inputType: 'i32',
+  inputRange: ({ inputDim }) => ({ below: inputDim }),
+  options: {
+    /** Size of the vocabulary: the largest index plus one. */
+    inputDim: positiveInteger(),
+    /** Size of a vector. */
+    outputDim: positiveInteger(),
+    /** Default: uniform within 0.05. */
+    embeddingsInitializer: initializerOption('randomUniform'),
+    embeddingsRegularizer: absent('Regularisers'),
+    activityRegularizer: absent('Regularisers'),
+    embeddingsConstraint: absent('Constraints'),
+    /** Index 0 is padding. Default false. */
+    maskZero: flag(false),
+  },
+  weights: ({ inputDim, outputDim, embeddingsInitializer }) => [
+    { name: 'embeddings', shape: [inputDim, outputDim], initializer: embeddingsInitializer, trainable: true, groups: 1 },
+  ],
+  outputs: ({ outputDim }, [shape]) => [[...shape, outputDim]],
+  call({ maskZero }, { inputs: [ids], masks: [given], weights }) {
+    const own = maskZero && ids.rank >= 2 ? notEqual(toFloat(ids), 0) : null;
+    const mask = own && given ? mul(own, given) : (own ?? given);
+    return { outputs: [gather(weights.embeddings, toInt(ids))], masks: [mask] };
+  },
+});

@@ -1,0 +1,130 @@
+/**
+ * A layer is an immutable description: its class, its checked options, and rules that say which weights it has, which shapes it gives
+ * and which operations it stands for. Weights and state live in a tree beside it (the model's), so that one description can be placed
+ * in any number of models.
+ */
+import type { Shape } from '../core/shape.ts';
+import type { DType } from '../ir/graph.ts';
+import type { Tensor } from '../ops/tensor.ts';
+import type { Cell, SequenceFlags } from './cell.ts';
+import { dtypeOption, flag, nameOption, type OptionsIn, type OptionsOut, type OptionTable, parseOptions } from './options.ts';
+import type { WeightSpec } from './weight.ts';
+
+/** A shape of which some sizes are known only at run time (null): the batch, the length. */
+export type OpenShape = readonly (number | null)[];
+
+/** Random draws inside a layer. Each call of `uniform` is a stream of its own under the key of the step. */
+export interface LayerRandom {
+  /** Uniform in [0, 1). */
+  uniform(shape: Shape, seed?: number | null): Tensor;
+}
+
+/** What a layer is called with. */
+export interface LayerCall {
+  readonly inputs: readonly Tensor[];
+  /** One per input: 0/1 of the shape [B, T], or null. */
+  readonly masks: readonly (Tensor | null)[];
+  readonly weights: Readonly<Record<string, Tensor>>;
+  readonly training: boolean;
+  readonly random: LayerRandom;
+  /** Where the layer stands, for messages: `encoder/lstm`. */
+  readonly path: string;
+}
+
+export interface LayerResult {
+  readonly outputs: readonly Tensor[];
+  /** One per output. */
+  readonly masks: readonly (Tensor | null)[];
+  /** New values of weights that the layer itself changes, by name. */
+  readonly updates?: Readonly<Record<string, Tensor>>;
+}
+
+/** Limits of the values of an input, checked before a run. */
+export interface InputRange {
+  /** Values must be integers from 0 to below this. */
+  readonly below: number;
+}
+
+export interface LayerDefinition<T extends OptionTable = OptionTable> {
+  /** Keras's class name. */
+  readonly className: string;
+  readonly options: T;
+  /** What the layer computes on: `i32` where it looks things up by index. */
+  readonly inputType?: DType;
+  inputRange?(config: OptionsOut<T>): InputRange;
+  /** Corrects what the options' own rules write for Keras. */
+  kerasConfig?(config: OptionsOut<T>, json: Readonly<Record<string, unknown>>): Record<string, unknown>;
+  /** For layers over time: the cell and what is done with it, so that others (bidirectional) can drive it. */
+  recurrence?(config: OptionsOut<T>): { readonly cell: Cell; readonly flags: SequenceFlags };
+  /** Rules between options; called once, when the description is made. */
+  check?(config: OptionsOut<T>, where: string): void;
+  /** Throws SHAPE, naming the path, for inputs that do not fit. */
+  weights(config: OptionsOut<T>, inputs: readonly OpenShape[], path: string): readonly WeightSpec[];
+  outputs(config: OptionsOut<T>, inputs: readonly OpenShape[], path: string): readonly OpenShape[];
+  call(config: OptionsOut<T>, call: LayerCall): LayerResult;
+}
+
+/** A placed description: what factories return. */
+export interface Layer {
+  // biome-ignore lint/suspicious/noExplicitAny: the configuration belongs to the definition's own table
+  readonly definition: LayerDefinition<any>;
+  readonly className: string;
+  /** As given by the user; null where the model names it. */
+  readonly name: string | null;
+  readonly trainable: boolean;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** Options that every layer has. */
+export const baseOptions = {
+  /** Unique in a model; default: the class in snake case, numbered from the second on. */
+  name: nameOption(),
+  /** Whether training changes the weights. Default true. */
+  trainable: flag(true),
+  /** float32. */
+  dtype: dtypeOption(),
+};
+
+type BaseOptions = typeof baseOptions;
+
+export type LayerFactory<T extends OptionTable> = ((options?: OptionsIn<BaseOptions & T>) => Layer) & {
+  readonly definition: LayerDefinition<BaseOptions & T>;
+};
+/** A factory whose options may not all be left out. */
+export type LayerFactoryRequired<T extends OptionTable> = ((options: OptionsIn<BaseOptions & T>) => Layer) & {
+  readonly definition: LayerDefinition<BaseOptions & T>;
+};
+
+type RequiredKeys<T extends OptionTable> = { [K in keyof T]: T[K]['required'] extends true ? K : never }[keyof T];
+export type FactoryOf<T extends OptionTable> = [RequiredKeys<T>] extends [never] ? LayerFactory<T> : LayerFactoryRequired<T>;
+
+/** The options of a layer by its factory: `OptionsFor<typeof lstm>`. */
+export type OptionsFor<F extends (options: never) => Layer> = Parameters<F>[0];
+
+/** Makes the factory of a layer from its definition; the base options come first. */
+export function defineLayer<const T extends OptionTable>(
+  definition: Omit<LayerDefinition<BaseOptions & T>, 'options'> & { readonly options: T },
+): FactoryOf<T> {
+  const options = { ...baseOptions, ...definition.options };
+  const complete = { ...definition, options } as unknown as LayerDefinition<BaseOptions & T>;
+  const factory = (given?: object): Layer => placeLayer(complete as unknown as LayerDefinition, given);
+  return Object.assign(factory, { definition: complete }) as unknown as FactoryOf<T>;
+}
+
+/** A description from a definition and what a user gave. */
+export function placeLayer(definition: LayerDefinition, given: object | undefined): Layer {
+  const where = `layers.${definition.className}`;
+  const config = parseOptions(definition.options, given, where) as Readonly<Record<string, unknown>>;
+  definition.check?.(config as never, where);
+  return Object.freeze({
+    definition,
+    className: definition.className,
+    name: (config.name as string | null) ?? null,
+    trainable: config.trainable as boolean,
+    config,
+  });
+}
+
+export function isLayer(value: unknown): value is Layer {
+  return typeof value === 'object' && value !== null && 'definition' in value && 'className' in value && 'config' in value;
+}

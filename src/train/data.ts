@@ -1,0 +1,234 @@
+/** What users hand in, checked and brought into the form of feeds. Every refusal names the place and keeps the model as it was. */
+import { type ArrayInput, NdArray, type NdArrayData } from '../core/array.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
+import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
+import { showValue } from '../layers/options.ts';
+import type { Objective } from './compilation.ts';
+import { matchShape, type Network } from './network.ts';
+
+/** An array, or for models of several inputs a list of them: nested lists, typed arrays, or `NdArray`. */
+export type ModelData = ArrayInput | readonly ArrayInput[];
+
+/** Weights of classes by label: `{ 0: 1, 1: 3.5 }`. */
+export type ClassWeight = Readonly<Record<number | string, number>>;
+
+/** Rows of one feed. */
+export interface Column {
+  /** Of one sample. */
+  readonly shape: Shape;
+  readonly data: NdArrayData;
+}
+
+export interface Dataset {
+  readonly count: number;
+  readonly inputs: readonly Column[];
+  /** One per input; null: none. */
+  readonly masks: readonly (Column | null)[];
+  readonly target: Column | null;
+  readonly weight: Column | null;
+}
+
+export function arrayOf(value: unknown, where: string): NdArray {
+  if (value === undefined || value === null) fail('DATA', where, 'an array', showValue(value));
+  try {
+    return NdArray.from(value as ArrayInput);
+  } catch (error) {
+    if (error instanceof UnrolledError) throw new UnrolledError(error.code, `${where}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** `sample 3`, or `sample 3, position [17]`. */
+function place(path: readonly number[]): string {
+  return path.length > 1 ? `sample ${path[0]}, position [${path.slice(1).join(', ')}]` : `sample ${path[0] ?? 0}`;
+}
+
+function pathOf(flat: number, shape: Shape): number[] {
+  const path: number[] = [];
+  let rest = flat;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    path.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return path;
+}
+
+function refuseNonFinite(array: NdArray, where: string): void {
+  const path = array.firstNonFinite();
+  if (path) {
+    let flat = 0;
+    path.forEach((i, axis) => {
+      flat = flat * array.shape[axis] + i;
+    });
+    fail('DATA', `${where}, ${place(path)}`, 'a finite number', String(array.data[flat]), 'Remove or fill such values; mark missing steps by a mask.');
+  }
+}
+
+/** Whole numbers from 0 to below `below`. */
+function indices(array: NdArray, below: number, where: string, what: string, next: string): Int32Array {
+  const { data } = array;
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i];
+    if (v >= 0 && v < below && Number.isInteger(v)) continue;
+    fail('DATA', `${where}, ${place(pathOf(i, array.shape))}`, `${what} from 0 to ${below - 1}`, String(v), next);
+  }
+  return data instanceof Int32Array ? data : Int32Array.from(data);
+}
+
+const asFloats = (data: NdArrayData): NdArrayData => (data instanceof Int32Array ? Float32Array.from(data) : data);
+
+function column(array: NdArray, data: NdArrayData): Column {
+  return { shape: array.shape.slice(1), data };
+}
+
+/** A list of arrays, one per slot of the model. */
+function listOf(value: unknown, count: number, where: string, what: string): unknown[] {
+  if (count === 1) return [value];
+  if (!Array.isArray(value) || value.length !== count)
+    fail('DATA', where, `a list of ${count} arrays, one per ${what}`, Array.isArray(value) ? `a list of ${value.length}` : showValue(value));
+  return value;
+}
+
+/** The arrays of the inputs before any check of their values: enough to build a model from. */
+export function inputArrays(x: unknown, count: number, where: string): NdArray[] {
+  return listOf(x, count, where, 'input').map((value, i) => {
+    const name = count === 1 ? `${where}: x` : `${where}: x[${i}]`;
+    const array = arrayOf(value, name);
+    if (array.rank === 0) fail('SHAPE', name, 'samples along the first axis', 'a single number');
+    if (array.shape[0] === 0) fail('DATA', name, 'at least one sample', 'an empty data set');
+    return array;
+  });
+}
+
+/** Checked inputs and masks. */
+export function inputColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): Dataset {
+  const count = arrays[0].shape[0];
+  const inputs = network.inputs.map((input, i) => {
+    const array = arrays[i];
+    const name = network.inputs.length === 1 ? `${where}: x` : `${where}: x[${i}] (${input.name})`;
+    matchShape(input.shape, array.shape, name);
+    if (array.shape[0] !== count) fail('SHAPE', name, `${count} samples, as in the first input`, String(array.shape[0]));
+    refuseNonFinite(array, name);
+    if (input.range) {
+      const next = `Layer '${input.range.layer}' has inputDim ${input.range.below}; raise it, or limit the vocabulary of the data.`;
+      const checked = indices(array, input.range.below, name, 'an index', next);
+      return column(array, input.dtype === 'i32' ? checked : asFloats(array.data));
+    }
+    return column(array, asFloats(array.data));
+  });
+  const masks = mask === undefined || mask === null ? inputs.map(() => null) : maskColumns(network, arrays, mask, where);
+  return { count, inputs, masks, target: null, weight: null };
+}
+
+function maskColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): (Column | null)[] {
+  return listOf(mask, network.inputs.length, `${where}: mask`, 'input').map((value, i) => {
+    if (value === null || value === undefined) return null;
+    const array = arrayOf(truthNumbers(value), `${where}: mask`);
+    const [count, length] = arrays[i].shape;
+    if (array.rank !== 2 || array.shape[0] !== count || array.shape[1] !== length)
+      fail('SHAPE', `${where}: mask`, `${formatShape([count, length])}, one value per sample and step`, formatShape(array.shape));
+    const wrong = array.data.findIndex((v: number) => v !== 0 && v !== 1);
+    if (wrong >= 0) fail('DATA', `${where}: mask, ${place(pathOf(wrong, array.shape))}`, '0 or 1', String(array.data[wrong]));
+    return column(array, asFloats(array.data));
+  });
+}
+
+/** Masks are also given as true and false. */
+function truthNumbers(value: unknown): unknown {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return Array.isArray(value) ? value.map(truthNumbers) : value;
+}
+
+/** Checked targets. */
+export function targetColumn(array: NdArray, objective: Objective, classes: number, count: number, where: string): Column {
+  const name = `${where}: y`;
+  if (array.shape[0] !== count) fail('SHAPE', name, `${count} samples, as in x`, `${array.shape[0]}`);
+  refuseNonFinite(array, name);
+  if (objective.loss.targets === 'indices') {
+    const next = `The last layer has ${classes} classes; labels start at 0.`;
+    return { shape: objective.target, data: indices(array, classes, name, 'a label', next) };
+  }
+  return { shape: objective.target, data: asFloats(array.data) };
+}
+
+/** The shape of a loss's values for one sample: what sample weights may have. */
+export function valueShape({ loss, target }: Objective): Shape {
+  return loss.targets === 'indices' ? target : target.slice(0, -1);
+}
+
+/** Sample and class weights as one column, or null where there are none. */
+export function weightColumn(
+  sampleWeight: unknown,
+  classWeight: ClassWeight | undefined,
+  objective: Objective,
+  target: Column,
+  count: number,
+  where: string,
+): Column | null {
+  const byClass = classWeight ? classColumn(classWeight, objective, target, count, where) : null;
+  if (sampleWeight === undefined || sampleWeight === null) return byClass;
+  const name = `${where}: sampleWeight`;
+  const array = arrayOf(sampleWeight, name);
+  const values = valueShape(objective);
+  const own = array.shape.slice(1);
+  if (array.shape[0] !== count || own.length > values.length || own.some((d, i) => d !== values[i]))
+    fail('SHAPE', name, values.length ? `${formatShape([count])} or ${formatShape([count, ...values])}` : formatShape([count]), formatShape(array.shape));
+  refuseNonFinite(array, name);
+  if (!byClass) return column(array, asFloats(array.data));
+  const perSample = sizeOf(own);
+  const inner = sizeOf(byClass.shape);
+  const data = Float32Array.from(byClass.data, (w, i) => w * array.data[Math.floor(i / inner) * perSample + Math.floor(((i % inner) * perSample) / inner)]);
+  return { shape: byClass.shape, data };
+}
+
+function classColumn(classWeight: ClassWeight, objective: Objective, target: Column, count: number, where: string): Column {
+  const shape = valueShape(objective);
+  const entries = count * sizeOf(shape);
+  const width = target.data.length / entries;
+  const data = new Float32Array(entries);
+  for (let i = 0; i < entries; i++) {
+    // One-hot targets: the index of the largest; single values: the value itself.
+    let label = Math.round(target.data[i * width]);
+    if (width > 1) {
+      label = 0;
+      for (let c = 1; c < width; c++) if (target.data[i * width + c] > target.data[i * width + label]) label = c;
+    }
+    const weight = classWeight[label] ?? 1;
+    if (typeof weight !== 'number' || !Number.isFinite(weight)) fail('DATA', `${where}: classWeight[${label}]`, 'a finite number', showValue(weight));
+    data[i] = weight;
+  }
+  return { shape, data };
+}
+
+/** The first and the last part of a data set: what is trained on, and what is held out, taken before any shuffling. */
+export function splitDataset(set: Dataset, share: number, where: string): [Dataset, Dataset] {
+  if (!(share > 0 && share < 1)) fail('ARGUMENT', `${where}: validationSplit`, 'a share between 0 and 1', String(share));
+  const at = Math.floor(set.count * (1 - share));
+  if (at === 0 || at === set.count)
+    fail('DATA', `${where}: validationSplit`, 'at least one sample on both sides', `${at} and ${set.count - at} of ${set.count}`);
+  return [rows(set, 0, at), rows(set, at, set.count)];
+}
+
+function rows(set: Dataset, from: number, to: number): Dataset {
+  const cut = (c: Column): Column => ({ shape: c.shape, data: c.data.subarray(from * sizeOf(c.shape), to * sizeOf(c.shape)) as NdArrayData });
+  return {
+    count: to - from,
+    inputs: set.inputs.map(cut),
+    masks: set.masks.map((m) => m && cut(m)),
+    target: set.target && cut(set.target),
+    weight: set.weight && cut(set.weight),
+  };
+}
+
+/** The rows of a batch: a view where they stand in order, else a copy. */
+export function batchRows({ shape, data }: Column, order: Int32Array | null, from: number, to: number): NdArrayData {
+  const size = sizeOf(shape);
+  if (!order) return data.subarray(from * size, to * size) as NdArrayData;
+  const batch = new (data.constructor as { new (n: number): NdArrayData })((to - from) * size);
+  for (let r = from; r < to; r++) {
+    const at = order[r] * size;
+    if (size === 1) batch[r - from] = data[at];
+    else batch.set(data.subarray(at, at + size), (r - from) * size);
+  }
+  return batch;
+}

@@ -1,0 +1,201 @@
+/**
+ * Layers placed beside each other: every layer with its name, every call with its inputs, every weight with its path. A model of any shape
+ * is a list of calls in an order in which inputs come before their use; a Sequential model is a chain of them.
+ */
+import { UnrolledError, fail } from '../core/errors.ts';
+import { RandomKey } from '../core/random.ts';
+import { formatShape, type Shape } from '../core/shape.ts';
+import type { DType } from '../ir/graph.ts';
+import type { InputRange, Layer, LayerRandom, OpenShape } from '../layers/layer.ts';
+import { classToSnake } from '../layers/names.ts';
+import type { WeightSpec } from '../layers/weight.ts';
+import { uniform } from '../ops/random.ts';
+import type { Tensor } from '../ops/tensor.ts';
+
+export interface PlacedLayer {
+  readonly layer: Layer;
+  /** Unique in the network; the path of its weights and of its errors. */
+  readonly name: string;
+}
+
+/** An output of a call. */
+export interface Reference {
+  readonly call: number;
+  readonly output: number;
+}
+
+export interface Call {
+  /** Which layer. */
+  readonly layer: number;
+  readonly inputs: readonly Reference[];
+  /** One per output. */
+  readonly shapes: readonly OpenShape[];
+}
+
+export interface PlacedWeight {
+  /** `lstm/kernel`: the name of its leaf in the state, and in files. */
+  readonly path: string;
+  readonly layer: number;
+  readonly spec: WeightSpec;
+  /** By the weight and by its layer. */
+  readonly trainable: boolean;
+}
+
+export interface NetworkInput {
+  readonly call: number;
+  readonly name: string;
+  readonly shape: OpenShape;
+  /** `i32` where every layer that takes it looks things up by index. */
+  readonly dtype: DType;
+  /** The tightest limit of the layers that take it. */
+  readonly range: (InputRange & { readonly layer: string }) | null;
+}
+
+export interface Network {
+  readonly layers: readonly PlacedLayer[];
+  readonly calls: readonly Call[];
+  readonly inputs: readonly NetworkInput[];
+  readonly outputs: readonly Reference[];
+  /** In the order of the layers, and in each in its own: Keras's. */
+  readonly weights: readonly PlacedWeight[];
+}
+
+/** Names for layers that have none: the class in snake case, numbered from the second on. Throws ARGUMENT for a name used twice. */
+export function nameLayers(layers: readonly Layer[], where: string): PlacedLayer[] {
+  const taken = new Set<string>();
+  for (const { name } of layers) {
+    if (name === null) continue;
+    if (taken.has(name)) fail('ARGUMENT', where, 'layers of different names', `'${name}' twice`, 'Give one of them another `name`.');
+    taken.add(name);
+  }
+  return layers.map((layer) => {
+    if (layer.name !== null) return { layer, name: layer.name };
+    const base = layer.definition.className === 'InputLayer' ? 'input_layer' : classToSnake(layer.className);
+    let name = base;
+    for (let k = 1; taken.has(name); k++) name = `${base}_${k}`;
+    taken.add(name);
+    return { layer, name };
+  });
+}
+
+/** A chain: each layer takes all outputs of the one before it. The first layer is an input layer. */
+export function chainNetwork(placed: readonly PlacedLayer[]): Network {
+  const calls: Call[] = [];
+  const weights: PlacedWeight[] = [];
+  placed.forEach(({ layer, name }, index) => {
+    const before = calls[index - 1];
+    const inputs = before ? before.shapes.map((_, output) => ({ call: index - 1, output })) : [];
+    const shapes = before ? before.shapes : [];
+    const { definition, config, trainable } = layer;
+    if (before && shapes.length > 1 && !definition.recurrence)
+      fail('SHAPE', name, 'one input', `${shapes.length} outputs of ${placed[index - 1].name}`, 'In a sequential model only the last layer may return states.');
+    for (const spec of definition.weights(config, shapes, name))
+      weights.push({ path: `${name}/${spec.name}`, layer: index, spec, trainable: trainable && spec.trainable });
+    calls.push({ layer: index, inputs, shapes: definition.outputs(config, shapes, name) });
+  });
+  const last = calls.length - 1;
+  return {
+    layers: placed,
+    calls,
+    inputs: [inputOf(placed, calls, 0)],
+    outputs: calls[last].shapes.map((_, output) => ({ call: last, output })),
+    weights,
+  };
+}
+
+/** What the layers that take an input ask of it. */
+function inputOf(placed: readonly PlacedLayer[], calls: readonly Call[], call: number): NetworkInput {
+  const { name } = placed[calls[call].layer];
+  const takers = calls.filter(({ inputs }) => inputs.some((reference) => reference.call === call)).map(({ layer }) => placed[layer]);
+  const ranges = takers.flatMap(({ layer, name: taker }) => {
+    const range = layer.definition.inputRange?.(layer.config);
+    return range ? [{ ...range, layer: taker }] : [];
+  });
+  ranges.sort((a, b) => a.below - b.below);
+  const indices = takers.length > 0 && takers.every(({ layer }) => layer.definition.inputType === 'i32');
+  return { call, name, shape: calls[call].shapes[0], dtype: indices ? 'i32' : 'f32', range: ranges[0] ?? null };
+}
+
+export interface ForwardResult {
+  readonly outputs: readonly Tensor[];
+  readonly masks: readonly (Tensor | null)[];
+  /** New values of weights that layers change themselves, by path. */
+  readonly updates: Readonly<Record<string, Tensor>>;
+}
+
+/**
+ * Writes the operations of a network.
+ *
+ * @param inputs one per network input
+ * @param masks one per network input, [B, T] or null
+ * @param weightOf the tensor of a weight by its path
+ * @param key i32[2]; needed where layers draw random numbers
+ */
+export function traceNetwork(
+  network: Network,
+  inputs: readonly Tensor[],
+  masks: readonly (Tensor | null)[],
+  weightOf: (path: string) => Tensor,
+  training: boolean,
+  key: Tensor | null,
+): ForwardResult {
+  const results: { outputs: readonly Tensor[]; masks: readonly (Tensor | null)[] }[] = [];
+  const updates: Record<string, Tensor> = {};
+  const { graph } = inputs[0];
+  network.calls.forEach((call, index) => {
+    const { layer, name } = network.layers[call.layer];
+    const fed = network.inputs.findIndex((input) => input.call === index);
+    const weights: Record<string, Tensor> = {};
+    for (const weight of network.weights)
+      if (weight.layer === call.layer) weights[weight.spec.name] = weightOf(weight.path);
+    graph.path = name;
+    const result = layer.definition.call(layer.config, {
+      inputs: fed >= 0 ? [inputs[fed]] : call.inputs.map((r) => results[r.call].outputs[r.output]),
+      masks: fed >= 0 ? [masks[fed] ?? null] : call.inputs.map((r) => results[r.call].masks[r.output]),
+      weights,
+      training,
+      random: layerRandom(key, call.layer, name),
+      path: name,
+    });
+    for (const [own, value] of Object.entries(result.updates ?? {})) updates[`${name}/${own}`] = value;
+    results.push(result);
+  });
+  graph.path = '';
+  return {
+    outputs: network.outputs.map((r) => results[r.call].outputs[r.output]),
+    masks: network.outputs.map((r) => results[r.call].masks[r.output]),
+    updates,
+  };
+}
+
+/** Streams kept for one layer. */
+const drawsPerLayer = 1024;
+/** Streams of layers with a seed of their own start here. */
+const seededStreams = 0x40000000;
+
+function layerRandom(key: Tensor | null, layer: number, name: string): LayerRandom {
+  let draws = 0;
+  return {
+    uniform(shape: Shape, seed: number | null = null) {
+      if (!key) throw new UnrolledError('INTERNAL', `${name}: a random draw without a key`);
+      const base = seed === null ? layer * drawsPerLayer : seededStreams + (RandomKey.from(seed).split('layer').words[0] & 0x3fffff) * 256;
+      return uniform(key, shape, base + draws++);
+    },
+  };
+}
+
+/** Fills the open sizes of an input from data, or says why it does not fit. */
+export function matchShape(open: OpenShape, shape: Shape, where: string): void {
+  if (open.length !== shape.length)
+    fail(
+      'SHAPE',
+      where,
+      `${open.length} axes, ${formatShape(open)}`,
+      `${shape.length} axes, ${formatShape(shape)}`,
+      shape.length + 1 === open.length ? 'One sample still needs its axis for the batch: shape (1, ...).' : undefined,
+    );
+  // The batch is the first axis; batches may be smaller than the whole, so that only an open or equal size is legal.
+  open.forEach((d, i) => {
+    if (d !== null && i > 0 && d !== shape[i]) fail('SHAPE', where, formatShape([null, ...open.slice(1)]), formatShape(shape));
+  });
+}

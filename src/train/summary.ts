@@ -1,0 +1,156 @@
+/**
+ * The table of a model, as Keras prints it: `keras3` in the box of its table library, `keras2` in plain rules.
+ * Source: Keras 3, `keras/src/utils/summary_utils.py` (with the column rules of rich 13), and tf-keras, `layer_utils.print_summary`.
+ */
+import type { OpenShape } from '../layers/layer.ts';
+
+export interface SummaryRow {
+  readonly name: string;
+  readonly className: string;
+  /** null: not known before the model is built. */
+  readonly shapes: readonly OpenShape[] | null;
+  /** null: not known before the model is built. */
+  readonly parameters: number | null;
+  /** Whether training changes its weights; null: it has none. */
+  readonly trainable: boolean | null;
+}
+
+export interface SummaryTotals {
+  readonly trainable: number;
+  readonly nonTrainable: number;
+  /** Values that the optimizer keeps; null: it has none yet. */
+  readonly optimizer: number | null;
+}
+
+export interface SummaryTable {
+  readonly name: string;
+  readonly rows: readonly SummaryRow[];
+  readonly totals: SummaryTotals;
+}
+
+export interface SummaryOptions {
+  /** Default `keras3`. */
+  readonly style?: 'keras3' | 'keras2';
+  /** Width in characters. Default: 88 (Keras 3; less where the terminal is narrower) or 65 (Keras 2). */
+  readonly lineLength?: number;
+  /** A column that tells which layers are trained. Default false. */
+  readonly showTrainable?: boolean;
+  /** Where the text goes; null: nowhere, it is only returned. Default: the console. */
+  readonly print?: ((text: string) => void) | null;
+}
+
+/** `(None, 7, 100)`: Python's way, as in Keras's tables. */
+function pythonShape(shape: OpenShape): string {
+  const sizes = shape.map((d) => (d === null ? 'None' : String(d)));
+  return sizes.length === 1 ? `(${sizes[0]},)` : `(${sizes.join(', ')})`;
+}
+
+/** `110.27 KB`. */
+function memory(count: number, byte: string): string {
+  let size = count * 4;
+  const units = [byte, 'KB', 'MB', 'GB', 'TB', 'PB'];
+  let k = 0;
+  while (size >= 1024 && k < units.length - 1) {
+    size /= 1024;
+    k++;
+  }
+  return `${size.toFixed(2)} ${units[k]}`;
+}
+
+const grouped = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+
+export function formatSummary(table: SummaryTable, options: SummaryOptions = {}): string {
+  return options.style === 'keras2' ? keras2(table, options) : keras3(table, options);
+}
+
+/** Python's rounding: halves to the even neighbour. */
+function roundHalfEven(x: number): number {
+  const low = Math.floor(x);
+  if (x - low !== 0.5) return Math.round(x);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+/** Contents of the columns, without their padding, for a table that is `lineLength` wide. */
+function columnWidths(positions: readonly number[], lineLength: number): number[] {
+  let current = 0;
+  const padded = positions.map((p) => {
+    const width = Math.trunc(p * lineLength) - current;
+    current += width;
+    return width + 2;
+  });
+  // Borders and padding are over; each column gives up its part.
+  let excess = padded.reduce((a, b) => a + b, 0) + padded.length + 1 - lineLength;
+  return padded.map((width, i) => {
+    const share = Math.min(width, roundHalfEven(excess / (padded.length - i)));
+    excess -= share;
+    return width - share - 2;
+  });
+}
+
+/** Words into lines; a word that does not fit alone ends in an ellipsis. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const next = line ? `${line} ${word}` : word;
+    if (next.length <= width || line === '') line = next;
+    else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  lines.push(line);
+  return lines.map((l) => (l.length > width ? `${l.slice(0, width - 1)}…` : l));
+}
+
+type Alignment = 'left' | 'right' | 'center';
+
+function align(text: string, width: number, how: Alignment): string {
+  if (how === 'left') return text.padEnd(width);
+  if (how === 'right') return text.padStart(width);
+  const left = Math.floor((width - text.length) / 2);
+  return ' '.repeat(left) + text.padEnd(width - left);
+}
+
+function terminalWidth(): number {
+  const columns = typeof process !== 'undefined' ? (Number(process.env.COLUMNS) || process.stdout?.columns) : undefined;
+  return columns || 80;
+}
+
+function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainable = false }: SummaryOptions): string {
+  const width = lineLength ?? Math.min(88 + (showTrainable ? 12 : 0), terminalWidth() - 4);
+  const base = [0.45, 0.8, 1];
+  const widths = columnWidths(showTrainable ? [...base.map((p) => p * 0.9), 1] : base, width);
+  const alignment: Alignment[] = ['left', 'left', 'right', 'center'];
+  const cells = rows.map((row) => [
+    `${row.name} (${row.className})`,
+    row.shapes === null ? '?' : row.shapes.length === 1 ? pythonShape(row.shapes[0]) : `[${row.shapes.map(pythonShape).join(', ')}]`,
+    row.parameters === null ? '0 (unbuilt)' : grouped(row.parameters),
+    ...(showTrainable ? [row.trainable === null ? '-' : row.trainable ? 'Y' : 'N'] : []),
+  ]);
+  const header = ['Layer (type)', 'Output Shape', 'Param #', ...(showTrainable ? ['Trainable'] : [])];
+  const rule = (left: string, line: string, middle: string, right: string) =>
+    left + widths.map((w) => line.repeat(w + 2)).join(middle) + right;
+  const block = (fields: readonly string[], bar: string) => {
+    const wrapped = fields.map((field, i) => wrap(field, widths[i]));
+    const height = Math.max(...wrapped.map((l) => l.length));
+    return Array.from({ length: height }, (_, k) =>
+      bar + wrapped.map((l, i) => ` ${align(l[k] ?? '', widths[i], alignment[i])} `).join(bar) + bar,
+    );
+  };
+  const body = cells.flatMap((fields, i) => [...(i ? [rule('├', '─', '┼', '┤')] : []), ...block(fields, '│')]);
+  const total = totals.trainable + totals.nonTrainable + (totals.optimizer ?? 0);
+  const line = (what: string, count: number) => ` ${what} params: ${grouped(count)} (${memory(count, 'B')})`;
+  return [
+    `Model: "${name}"`,
+    rule('┏', '━', '┳', '┓'),
+    ...block(header, '┃'),
+    rule('┡', '━', '╇', '┩'),
+    ...body,
+    rule('└', '─', '┴', '┘'),
+    line('Total', total),
+    line('Trainable', totals.trainable),
+    line('Non-trainable', totals.nonTrainable),
+    ...(totals.optimizer === null ? [] : [line('Optimizer', totals.optimizer)]),
+  ].join('\n');
+}

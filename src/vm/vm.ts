@@ -1,0 +1,41 @@
+/**
+ * The machine as the engine sees it, and the choice of the host. A host runs encoded programs (`ir/program.ts`) on three memories: the
+ * state (parameters, optimizer slots; it belongs to the caller), io (inputs, scalars and results of each step, handed over for a run),
+ * and the arena (scratch, which the host owns).
+ */
+export type HostName = 'native' | 'wasm' | 'oracle';
+
+/** What the compiler must know of a machine to choose well; a program that was made for one runs on all. */
+export interface MachineTraits {
+  readonly host: HostName;
+  /** `avx512`, `avx2`, `sse`, `neon`, `simd128`, `relaxed` or `float64`. */
+  readonly isa: string;
+  /** Floats in a vector register: 16, 8 or 4. */
+  readonly vector: number;
+}
+
+export interface LoadedProgram {
+  readonly arena: number;
+  /** Frees what the host holds for it; also happens when it is collected. */
+  release(): void;
+}
+
+export interface RunOptions {
+  /** Elements between the io of one step and that of the next. */
+  readonly ioStride: number;
+  readonly steps: number;
+  /** Whether the program changes the state. */
+  readonly writesState: boolean;
+}
+
+export interface Machine {
+  readonly traits: MachineTraits;
+  /** Zeroed memory for state or io, aligned for the host. */
+  allocate(floats: number): Float32Array;
+  /** Decodes and checks a program. */
+  load(encoded: Int32Array): LoadedProgram;
+  /** Runs `steps` steps off the main thread. Until it settles, state and io must not be changed. Rejects with code DATA for an index out of range, MEMORY where the arena does not fit. */
+  run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void>;
+  /** The same at once, on the calling thread. */
+  runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void;
+}
