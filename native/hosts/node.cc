@@ -22,7 +22,7 @@ constexpr i32 STATUS_NO_MEMORY = 2;
 
 void* allocateAligned(size_t bytes) {
   void* p = nullptr;
-  return posix_memalign(&p, 64, (bytes + 63) / 64 * 64) ? nullptr : p;
+  return posix_memalign(&p, 64, bytes ? bytes : 1) ? nullptr : p;
 }
 
 /** Arenas are kept for the next run: as many as runs went on at once, each as large as the largest that it served. */

@@ -173,13 +173,7 @@ class Emitter {
   private segments(v: Value): Fields[] {
     const place = this.place(v);
     const { pitch } = place.footing;
-    const runs: { at: number; count: number }[] = [];
-    for (const { at, count } of columnRuns(place.footing)) {
-      const before = runs[runs.length - 1];
-      if (before && before.at + before.count === at) before.count += count;
-      else runs.push({ at, count });
-    }
-    return runs.map(({ at, count }) => ({ at: this.listing.at(place, at), pitch, step: 1, count }));
+    return joinedRuns(place.footing).map(({ at, count }) => ({ at: this.listing.at(place, at), pitch, step: 1, count }));
   }
 
   private product(node: Node): void {
@@ -225,7 +219,7 @@ class Emitter {
       const place = this.place(v);
       const { pitch } = place.footing;
       if (nn) return [{ at: this.listing.at(place), step: pitch, count: v.type.shape[0] }];
-      return columnRuns(place.footing).map(({ at, count }) => ({ at: this.listing.at(place, at), step: 1, count }));
+      return joinedRuns(place.footing).map(({ at, count }) => ({ at: this.listing.at(place, at), step: 1, count }));
     });
     const dst = this.at(packed);
     if (cols === 1) {
@@ -301,6 +295,17 @@ class Emitter {
       this.listing.emit('FILL', { dst: this.listing.at(to), count: to.footing.rows * to.footing.pitch, value: data[0] });
     else this.copy(this.place(value), to);
   }
+}
+
+/** Runs of columns in the order of memory, those that touch joined. */
+function joinedRuns(footing: Footing): { at: number; count: number }[] {
+  const runs: { at: number; count: number }[] = [];
+  for (const { at, count } of columnRuns(footing)) {
+    const before = runs[runs.length - 1];
+    if (before && before.at + before.count === at) before.count += count;
+    else runs.push({ at, count });
+  }
+  return runs;
 }
 
 /** Loops of a copy between two footings of the same logical value. Interleaved columns are cut into groups, blocks and lanes. */

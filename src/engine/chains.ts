@@ -56,7 +56,7 @@ export function registersOf(body: Graph): number {
 
 const MAX_BLOCK = 16;
 /** Bytes that the views and registers of a block may take together, to stay in L1 beside the rest. */
-const BLOCK_BYTES = 8192;
+const BLOCK_BYTES = 16384;
 
 export function chainScratch(body: Graph): number {
   return registersOf(body) * MAX_BLOCK * LANES;

@@ -1,12 +1,24 @@
 /** Hooks into training. A callback is an object with the hooks that it needs; a hook may be async, and training waits for it. */
-import type { Model } from './model.ts';
+import type { NdArray } from '../core/array.ts';
 
 /** Averages of the epoch so far: `loss`, the metrics, and at the end of an epoch the same with `val_` in front. */
 export type Logs = Readonly<Record<string, number>>;
 
+/** The model as hooks see it: all of `Model`, of which these are what most hooks need. */
+export interface TrainedModel {
+  readonly name: string;
+  /** May be changed; it holds from the next steps that are handed over. */
+  learningRate: number;
+  /** Steps of the optimizer so far. */
+  readonly iterations: number;
+  getWeights(): NdArray[];
+  setWeights(weights: readonly NdArray[]): void;
+  save(path: string): Promise<void>;
+}
+
 /** What a hook may do with the run that it is called from. */
 export interface TrainingRun {
-  readonly model: Model;
+  readonly model: TrainedModel;
   /** Number of epochs and of steps in one. */
   readonly epochs: number;
   readonly steps: number;

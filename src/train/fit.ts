@@ -3,11 +3,10 @@ import { fail, UnrolledError } from '../core/errors.ts';
 import type { Result } from '../engine/compile.ts';
 import { Averages } from './averages.ts';
 import { type Batch, batchesOf, Pace, walkBatches } from './batches.ts';
-import type { Callback, Logs, TrainingRun } from './callbacks.ts';
+import type { Callback, Logs, TrainedModel, TrainingRun } from './callbacks.ts';
 import type { ClassWeight, Dataset, ModelData } from './data.ts';
 import { History } from './history.ts';
 import { TrainingInterrupted } from './interrupted.ts';
-import type { Model } from './model.ts';
 import { ProgressBar, processWriter } from './progress.ts';
 import { haltedLeaf, resultOf } from './steps.ts';
 import type { Trainer } from './trainer.ts';
@@ -72,7 +71,7 @@ export interface FitSets {
 }
 
 /** Runs the epochs on data that has been checked. */
-export async function runFit(model: Model, trainer: Trainer, { training, validation }: FitSets, options: FitOptions, batchSize: number): Promise<History> {
+export async function runFit(model: TrainedModel, trainer: Trainer, { training, validation }: FitSets, options: FitOptions, batchSize: number): Promise<History> {
   const { epochs = 1, initialEpoch = 0, shuffle = true, callbacks = [], signal } = options;
   const history = new History();
   const batches = batchesOf(training.count, batchSize);

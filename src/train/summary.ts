@@ -154,3 +154,61 @@ function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
     ...(totals.optimizer === null ? [] : [line('Optimizer', totals.optimizer)]),
   ].join('\n');
 }
+
+/** Texts that end a line of a cell in Keras 2's tables. */
+const cellBreaks = ['),', '},', '],', "',"];
+
+function keras2Row(fields: readonly string[], positions: readonly number[]): string[] {
+  const left = [...fields];
+  const lines: string[] = [];
+  while (left.some((text) => text !== '')) {
+    let line = '';
+    left.forEach((text, i) => {
+      const space = i === positions.length - 1 ? 0 : 2;
+      let cutoff = positions[i] - (i ? positions[i - 1] : 0) - space;
+      const fitting = text.slice(0, Math.max(0, cutoff));
+      const breaks = cellBreaks.flatMap((mark) => (fitting.includes(mark) ? [fitting.indexOf(mark) + mark.length] : []));
+      if (breaks.length) cutoff = Math.min(...breaks);
+      if (i === 0) line += ' ';
+      line = `${line}${text.slice(0, cutoff)}${' '.repeat(space)}`.padEnd(positions[i]);
+      left[i] = text.slice(cutoff);
+    });
+    lines.push(line);
+  }
+  return lines;
+}
+
+function keras2({ name, rows, totals }: SummaryTable, { lineLength, showTrainable = false }: SummaryOptions): string {
+  let width = lineLength ?? 65;
+  let positions = [0.45, 0.85, 1].map((p) => Math.trunc(width * p));
+  if (showTrainable) {
+    width += 11;
+    positions = [...positions, width];
+  }
+  const rule = (c: string) => c.repeat(width);
+  const lines = rows.flatMap((row) => [
+    ...keras2Row(
+      [
+        `${row.name} (${row.className})`,
+        row.shapes === null ? '?' : row.shapes.length === 1 ? pythonShape(row.shapes[0]) : `[${row.shapes.map(pythonShape).join(', ')}]`,
+        row.parameters === null ? '0 (unused)' : String(row.parameters),
+        ...(showTrainable ? [row.trainable === false ? 'N' : 'Y'] : []),
+      ],
+      positions,
+    ),
+    ' '.repeat(width),
+  ]);
+  const line = (what: string, count: number) => `${what} params: ${count} (${memory(count, 'Byte')})`;
+  return [
+    `Model: "${name}"`,
+    rule('_'),
+    ...keras2Row(['Layer (type)', 'Output Shape', 'Param #', ...(showTrainable ? ['Trainable'] : [])], positions),
+    rule('='),
+    ...lines,
+    rule('='),
+    line('Total', totals.trainable + totals.nonTrainable),
+    line('Trainable', totals.trainable),
+    line('Non-trainable', totals.nonTrainable),
+    rule('_'),
+  ].join('\n');
+}

@@ -1,0 +1,503 @@
+/**
+ * A model: layers placed in a network, their weights, and what can be done with them. `sequential` and the readers of files make models;
+ * the work itself is in the files beside this one.
+ */
+import { NdArray, type NdArrayData } from '../core/array.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
+import { RandomKey } from '../core/random.ts';
+import { formatShape, sameShape, type Shape, sizeOf } from '../core/shape.ts';
+import type { OpenShape } from '../layers/layer.ts';
+import type { Machine } from '../vm/vm.ts';
+import { batchesOf, chooseBatchSize, feedOf, Pace, shapesOf, walkBatches } from './batches.ts';
+import { type Bundled, type BundleSettings, bundleBytes, writeBundle } from './bundling.ts';
+import type { TrainedModel } from './callbacks.ts';
+import { type Compilation, compileSettings, type CompileSettings, objectiveOf } from './compilation.ts';
+import { arrayOf, type ClassWeight, type Dataset, inputArrays, inputColumns, type ModelData, splitDataset, targetColumn, weightColumn } from './data.ts';
+import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
+import type { History } from './history.ts';
+import { sequentialToKeras } from './keras-config.ts';
+import type { Network, PlacedLayer } from './network.ts';
+import { ProgressBar, processWriter } from './progress.ts';
+import { Session, type Values } from './session.ts';
+import { haltedLeaf, resultOf, shapesKey, slotLeaf, feedNames, traceLossAndGradients, tracePredict, traceVjp, type BatchShapes } from './steps.ts';
+import { formatSummary, type SummaryOptions } from './summary.ts';
+import { type Counters, Trainer } from './trainer.ts';
+
+export interface ModelOptions {
+  /** Default `sequential`. */
+  readonly name?: string;
+  /** From which all starting values, draws and orders follow: the same seed, the same run. Default 0. */
+  readonly seed?: number;
+  /** Bytes that a step may take; a larger plan is refused before it runs. Default: what the machine has free. */
+  readonly memoryLimit?: number;
+  /** The machine to run on. Default: one for the process, chosen by UNROLLED_HOST and what is there. */
+  readonly machine?: Machine;
+}
+
+/** How a kind of model arranges its layers; null where the shape of the input is needed first. */
+export interface Architecture {
+  readonly layers: readonly PlacedLayer[];
+  arrange(input: OpenShape | null): Network | null;
+}
+
+export interface DerivativeOptions {
+  /** Whether dropout draws. Default false. */
+  readonly training?: boolean;
+  readonly mask?: ModelData;
+}
+
+export interface PredictOptions {
+  /** Default 32. Does not change the result. */
+  readonly batchSize?: number;
+  /** (N, T), 0 or 1: which steps of the input count. */
+  readonly mask?: ModelData;
+  /** Default 0. */
+  readonly verbose?: Verbosity;
+}
+
+export interface WeightOptions {
+  readonly sampleWeight?: ModelData;
+  readonly classWeight?: ClassWeight;
+  readonly mask?: ModelData;
+}
+
+const optionsOf = (given: object | undefined, names: readonly string[], where: string) => {
+  for (const key of Object.keys(given ?? {}))
+    if (!names.includes(key)) fail('ARGUMENT', where, `options among ${names.join(', ')}`, `'${key}'`);
+};
+
+export class Model implements TrainedModel {
+  readonly name: string;
+  readonly seed: number;
+  private readonly architecture: Architecture;
+  private readonly session: Session;
+  private readonly counters: Counters = { iteration: 0, learningRate: 0 };
+  private network: Network | null = null;
+  private compilation: Compilation | null = null;
+  /** A compiled objective of custom functions has no name by which its steps could be told apart. */
+  private generation = 0;
+  private trainer: { readonly key: string; readonly trainer: Trainer } | null = null;
+
+  /** Use `sequential`. */
+  constructor(architecture: Architecture, options: ModelOptions = {}) {
+    optionsOf(options, ['name', 'seed', 'memoryLimit', 'machine'], 'model');
+    this.name = options.name ?? 'sequential';
+    this.seed = options.seed ?? 0;
+    RandomKey.from(this.seed);
+    this.architecture = architecture;
+    this.session = new Session(options.machine ?? null, options.memoryLimit);
+    const network = architecture.arrange(null);
+    if (network) this.place(network);
+  }
+
+  // ---- building
+
+  private place(network: Network): void {
+    const key = RandomKey.from(this.seed).split('weights');
+    for (const { path, spec } of network.weights)
+      this.session.declare(path, spec.shape, spec.groups, spec.initializer.values(spec.shape, key.split(path)));
+    this.network = network;
+  }
+
+  /** Makes the weights for inputs of a shape, batch in front, null for open sizes. Not needed where the model has an input layer or data. */
+  build(inputShape: OpenShape): void {
+    if (this.network) return;
+    this.place(this.architecture.arrange(inputShape) as Network);
+  }
+
+  /** Whether the model has its weights. */
+  get built(): boolean {
+    return this.network !== null;
+  }
+
+  private builtNetwork(where: string): Network {
+    return this.network ?? fail('STATE', where, 'a model whose input shape is known', 'a model that has not seen data', 'Start it with `layers.input({ shape })`, or call `build`.');
+  }
+
+  /** Builds from the shape of data: the batch and the axes of time stay open. */
+  private buildFor(shape: Shape): Network {
+    if (this.network) return this.network;
+    const [first] = this.architecture.layers;
+    const open: OpenShape = first.layer.definition.inputType === 'i32' ? shape.map(() => null) : shape.map((d, i) => (i === shape.length - 1 && i > 0 ? d : null));
+    try {
+      this.build(open);
+    } catch (error) {
+      // Some layers need every size: then the model is made for exactly this one.
+      if (!(error instanceof UnrolledError) || error.code !== 'SHAPE') throw error;
+      this.build([null, ...shape.slice(1)]);
+    }
+    return this.builtNetwork('build');
+  }
+
+  // ---- what there is
+
+  /** The layers with their names, the input layer included. */
+  get layers(): readonly { readonly name: string; readonly className: string; readonly config: Readonly<Record<string, unknown>> }[] {
+    return this.architecture.layers.map(({ layer, name }) => ({ name, className: layer.className, config: layer.config }));
+  }
+
+  /** The weights in the order of `getWeights`, by path. */
+  get weights(): readonly { readonly path: string; readonly shape: Shape; readonly trainable: boolean }[] {
+    return (this.network?.weights ?? []).map(({ path, spec, trainable }) => ({ path, shape: spec.shape, trainable }));
+  }
+
+  /** Shapes of the outputs, batch in front; null for open sizes. */
+  get outputShapes(): readonly OpenShape[] {
+    const network = this.builtNetwork('outputShapes');
+    return network.outputs.map((r) => network.calls[r.call].shapes[r.output]);
+  }
+
+  /** Number of weights. */
+  countParams(): number {
+    return this.builtNetwork('countParams').weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0);
+  }
+
+  /** All weights, in Keras's order and layout. */
+  getWeights(): NdArray[] {
+    return this.builtNetwork('getWeights').weights.map(({ path, spec }) => NdArray.from(this.session.get(path), spec.shape));
+  }
+
+  /** Replaces all weights. Throws SHAPE, naming the weight, and changes nothing, where one does not fit. */
+  setWeights(weights: readonly (NdArray | Parameters<typeof NdArray.from>[0])[]): void {
+    const { weights: placed } = this.builtNetwork('setWeights');
+    if (weights.length !== placed.length)
+      fail('SHAPE', 'setWeights', `${placed.length} arrays (${placed.map(({ path }) => path).join(', ')})`, String(weights.length));
+    const arrays = placed.map(({ path, spec }, i) => {
+      const array = arrayOf(weights[i], `setWeights: ${path}`);
+      if (!sameShape(array.shape, spec.shape)) fail('SHAPE', `setWeights: ${path}`, formatShape(spec.shape), formatShape(array.shape));
+      return array.data instanceof Int32Array ? Float32Array.from(array.data) : array.data;
+    });
+    placed.forEach(({ path }, i) => this.session.set(path, arrays[i]));
+  }
+
+  /** The table of layers, shapes and parameter counts; printed, and returned. */
+  summary(options: SummaryOptions = {}): string {
+    optionsOf(options, ['style', 'lineLength', 'showTrainable', 'print'], 'summary');
+    const { network } = this;
+    const count = (trainable: boolean) =>
+      (network?.weights ?? []).reduce((n, w) => n + (w.trainable === trainable ? sizeOf(w.spec.shape) : 0), 0);
+    // Keras counts the iteration and the learning rate among the optimizer's values.
+    const slots = this.session.names().filter((name) => name.startsWith('optimizer/') && this.session.has(name));
+    const optimizer = slots.length || this.session.has(haltedLeaf) ? slots.reduce((n, name) => n + sizeOf(this.session.shapeOf(name)), 2) : null;
+    const rows = this.architecture.layers.flatMap(({ layer, name }, index) => {
+      if (layer.className === 'InputLayer') return [];
+      const own = network?.weights.filter((w) => w.layer === index);
+      return [{
+        name,
+        className: layer.className,
+        shapes: network?.calls.find((call) => call.layer === index)?.shapes ?? null,
+        parameters: own ? own.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
+        trainable: own?.length ? layer.trainable : null,
+      }];
+    });
+    const text = formatSummary({ name: this.name, rows, totals: { trainable: count(true), nonTrainable: count(false), optimizer } }, options);
+    if (options.print !== null) (options.print ?? console.log)(text);
+    return text;
+  }
+
+  // ---- training
+
+  /** Sets optimizer, loss and metrics; the optimizer starts anew. Throws ARGUMENT for unknown names, with those that exist. */
+  compile(settings: CompileSettings): void {
+    const compilation = compileSettings(settings);
+    this.compilation = compilation;
+    this.counters.iteration = 0;
+    this.counters.learningRate = compilation.optimizer.config.learningRate;
+    this.session.forget('train ');
+    this.session.forget('evaluate ');
+    this.session.forget('lossAndGradients ');
+    for (const name of this.session.names())
+      if (name.startsWith('optimizer/')) this.session.set(name, new Float32Array(sizeOf(this.session.shapeOf(name))));
+    this.trainer = null;
+    this.generation++;
+  }
+
+  private compiled(where: string): Compilation {
+    return this.compilation ?? fail('STATE', where, 'a compiled model', 'one that is not', "Call `model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy' })` first.");
+  }
+
+  /** The optimizer's learning rate; changes hold from the next steps on. */
+  get learningRate(): number {
+    this.compiled('learningRate');
+    return this.counters.learningRate;
+  }
+
+  set learningRate(value: number) {
+    this.compiled('learningRate');
+    if (!(value >= 0) || !Number.isFinite(value)) fail('ARGUMENT', 'learningRate', 'a number from 0 on', String(value));
+    this.counters.learningRate = value;
+  }
+
+  /** Steps of the optimizer so far. */
+  get iterations(): number {
+    return this.counters.iteration;
+  }
+
+  /** Checked data with targets and weights, and the trainer for it. */
+  private objectiveData(x: unknown, y: unknown, { sampleWeight, classWeight, mask }: WeightOptions, where: string): { set: Dataset; trainer: Trainer } {
+    const compilation = this.compiled(where);
+    const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
+    const target = arrayOf(y, `${where}: y`);
+    if (target.rank === 0) fail('SHAPE', `${where}: y`, 'targets along the first axis', 'a single number');
+    const network = this.buildFor(arrays[0].shape);
+    const inputs = inputColumns(network, arrays, mask, where);
+    if (network.outputs.length !== 1) fail('UNSUPPORTED', where, 'a model of one output', `${network.outputs.length} outputs`, 'Train with returnState: false, then set the weights of the model that returns states.');
+    const [prediction] = this.outputShapes;
+    const trainer = this.trainerFor(compilation, network, target.shape.slice(1), prediction, where);
+    const classes = prediction[prediction.length - 1] ?? 1;
+    const column = targetColumn(target, trainer.objective, classes, inputs.count, where);
+    const weight = weightColumn(sampleWeight, classWeight, trainer.objective, column, inputs.count, where);
+    return { set: { ...inputs, target: column, weight }, trainer };
+  }
+
+  private trainerFor(compilation: Compilation, network: Network, target: Shape, prediction: OpenShape, where: string): Trainer {
+    const key = `${this.generation} ${target.join('x')}`;
+    if (this.trainer?.key !== key) {
+      const objective = objectiveOf(compilation, target, prediction, `${where}: y`);
+      const trainer = new Trainer(this.session, network, compilation.optimizer, objective, this.counters, RandomKey.from(this.seed).split('training'));
+      this.trainer = { key, trainer };
+    }
+    return this.trainer.trainer;
+  }
+
+  /**
+   * Trains. Data is checked before anything changes.
+   *
+   * Errors: STATE before `compile`; DATA and SHAPE for data that does not fit; NUMERIC where the loss or a gradient stops being finite (the
+   * weights stay at the last good step); INTERRUPTED by the signal; MEMORY for a plan that does not fit.
+   *
+   * @returns the history: loss, metrics and their `val_` counterparts per epoch
+   * @example const { history } = await model.fit(x, y, { epochs: 10, batchSize: 128, validationSplit: 0.2 });
+   */
+  async fit(x: ModelData, y: ModelData, options: FitOptions = {}): Promise<History> {
+    checkFitOptions(options);
+    const { set, trainer } = this.objectiveData(x, y, options, 'fit');
+    const sets = this.fitSets(set, options);
+    const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('fit'), sets.training.count, 'fit');
+    return runFit(this, trainer, sets, options, batchSize);
+  }
+
+  private fitSets(set: Dataset, { validationData, validationSplit }: FitOptions): FitSets {
+    if (validationData) {
+      const [x, y, sampleWeight] = validationData;
+      return { training: set, validation: this.objectiveData(x, y, { sampleWeight }, 'fit: validationData').set };
+    }
+    if (!validationSplit) return { training: set, validation: null };
+    const [training, validation] = splitDataset(set, validationSplit, 'fit');
+    return { training, validation };
+  }
+
+  /** Loss and metrics over data: `{ loss, accuracy }`. */
+  async evaluate(x: ModelData, y: ModelData, options: WeightOptions & { batchSize?: number; verbose?: Verbosity } = {}): Promise<Record<string, number>> {
+    optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'verbose'], 'evaluate');
+    const { set, trainer } = this.objectiveData(x, y, options, 'evaluate');
+    const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('evaluate'), set.count, 'evaluate');
+    const bar = progressBar(options.verbose, batchesOf(set.count, batchSize).length);
+    return trainer.evaluate(set, batchSize, (done, logs) => bar?.update(done, logs));
+  }
+
+  /** One step of training on one batch: `{ loss, ...metrics }` of this batch before the step. */
+  async trainOnBatch(x: ModelData, y: ModelData, options: WeightOptions = {}): Promise<Record<string, number>> {
+    optionsOf(options, ['sampleWeight', 'classWeight', 'mask'], 'trainOnBatch');
+    const { set } = this.objectiveData(x, y, options, 'trainOnBatch');
+    const history = await runFit(this, (this.trainer as { trainer: Trainer }).trainer, { training: set, validation: null }, { verbose: 0, shuffle: false }, set.count);
+    return Object.fromEntries(Object.entries(history.history).map(([name, values]) => [name, values[0]]));
+  }
+
+  // ---- running
+
+  private inputData(x: unknown, mask: unknown, where: string): { set: Dataset; network: Network } {
+    const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
+    const network = this.buildFor(arrays[0].shape);
+    return { set: inputColumns(network, arrays, mask, where), network };
+  }
+
+  /** The outputs for inputs: one array, or a list in the order of the model's outputs. */
+  async predict(x: ModelData, options: PredictOptions = {}): Promise<NdArray | NdArray[]> {
+    optionsOf(options, ['batchSize', 'mask', 'verbose'], 'predict');
+    const { set, network } = this.inputData(x, options.mask, 'predict');
+    const batchSize = chooseBatchSize(options.batchSize, network, set.count, 'predict');
+    const batches = batchesOf(set.count, batchSize);
+    const bar = progressBar(options.verbose, batches.length);
+    const parts: NdArrayData[][] = network.outputs.map(() => []);
+    let done = 0;
+    const walk = walkBatches({
+      session: this.session,
+      set,
+      batches,
+      order: null,
+      pace: new Pace(),
+      limit: Number.POSITIVE_INFINITY,
+      stepFor: (shapes) => this.session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes)),
+    });
+    for await (const { results } of walk) {
+      for (const result of results) for (let i = 0; i < parts.length; i++) parts[i].push(resultOf(result, `y${i}`));
+      done += results.length;
+      bar?.update(done, {});
+    }
+    const shapes = this.outputShapes;
+    return oneOrList(parts.map((list, i) => joinRows(list, set.count, shapes[i])));
+  }
+
+  /** All samples as one batch. */
+  private wholeBatch(set: Dataset): { shapes: BatchShapes; feed: Record<string, ArrayLike<number>> } {
+    const batch = { index: 0, from: 0, to: set.count };
+    return { shapes: shapesOf(set, batch), feed: feedOf(set, null, batch) };
+  }
+
+  /** Gradients out of a step: zeros where nothing flows, null for inputs that are indices. */
+  private derivativesOf(network: Network, result: Readonly<Record<string, Values | Int32Array>>, set: Dataset) {
+    const weightGradients = network.weights.map(({ path, spec }) => {
+      const g = result[`weight/${path}`];
+      return g ? NdArray.from(g, spec.shape) : NdArray.zeros(spec.shape);
+    });
+    const inputGradients = network.inputs.map(({ dtype }, i) => {
+      if (dtype === 'i32') return null;
+      const shape = [set.count, ...set.inputs[i].shape];
+      const g = result[`input/${i}`];
+      return g ? NdArray.from(g, shape) : NdArray.zeros(shape);
+    });
+    return { weightGradients, inputGradients: inputGradients.length === 1 ? inputGradients[0] : inputGradients };
+  }
+
+  /**
+   * Outputs, and gradients of sum(outputs * outputGradients) for weights (in the order of `getWeights`) and inputs (null for indices). All
+   * samples are one batch.
+   *
+   * @param outputGradients one array, or a list in the order of the outputs; null: zero
+   */
+  async vjp(x: ModelData, outputGradients: ModelData | readonly (ModelData | null)[], options: DerivativeOptions = {}) {
+    optionsOf(options, ['training', 'mask'], 'vjp');
+    const { set, network } = this.inputData(x, options.mask, 'vjp');
+    const given = (network.outputs.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map((g) => g ?? null);
+    if (given.length !== network.outputs.length) fail('DATA', 'vjp: outputGradients', `a list of ${network.outputs.length} arrays, one per output`, `a list of ${given.length}`);
+    const { shapes, feed } = this.wholeBatch(set);
+    const has = given.map((g) => g !== null);
+    const outputShapes = this.outputShapesFor(network, set);
+    given.forEach((g, i) => {
+      if (g === null) return;
+      const array = arrayOf(g, `vjp: outputGradients[${i}]`);
+      if (!sameShape(array.shape, outputShapes[i])) fail('SHAPE', `vjp: outputGradients[${i}]`, formatShape(outputShapes[i]), formatShape(array.shape));
+      feed[feedNames.cotangent(i)] = array.data;
+    });
+    const training = options.training ?? false;
+    if (training) feed[feedNames.key] = this.drawKey();
+    const step = await this.session.prepare(`vjp ${shapesKey(shapes)} ${has} ${training}`, traceVjp(network, has, training, shapes));
+    const [result] = await this.session.run(step, [feed]);
+    const outputs = network.outputs.map((_, i) => NdArray.from(resultOf(result, `y${i}`), outputShapes[i]));
+    return { outputs: oneOrList(outputs), ...this.derivativesOf(network, result, set) };
+  }
+
+  /** Concrete shapes of the outputs for a batch: the network is arranged for it, without weights. */
+  private outputShapesFor(network: Network, set: Dataset): Shape[] {
+    const concrete = this.architecture.arrange([set.count, ...set.inputs[0].shape]) ?? network;
+    return concrete.outputs.map((r) =>
+      concrete.calls[r.call].shapes[r.output].map((d, i) => d ?? (i === 0 ? set.count : (set.inputs[0].shape[i - 1] as number))),
+    );
+  }
+
+  private drawKey(): Int32Array {
+    return RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32();
+  }
+
+  /** The loss of one batch, and its gradients for weights (in the order of `getWeights`) and inputs (null for indices). */
+  async lossAndGradients(x: ModelData, y: ModelData, options: WeightOptions & DerivativeOptions = {}) {
+    optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'training'], 'lossAndGradients');
+    const { set, trainer } = this.objectiveData(x, y, options, 'lossAndGradients');
+    const network = this.builtNetwork('lossAndGradients');
+    const { shapes, feed } = this.wholeBatch(set);
+    const training = options.training ?? false;
+    if (training) feed[feedNames.key] = this.drawKey();
+    const key = `lossAndGradients ${shapesKey(shapes)} ${trainer.objective.target.join('x')} ${training}`;
+    const step = await this.session.prepare(key, traceLossAndGradients(network, trainer.objective, training, shapes));
+    const [result] = await this.session.run(step, [feed]);
+    return { loss: resultOf(result, 'loss')[0], ...this.derivativesOf(network, result, set) };
+  }
+
+  /** What the compiler made of the steps that have run: graph, program, memory map and operation counts, as text. */
+  explain(): string {
+    const steps = [...this.session.compiled()];
+    if (!steps.length) fail('STATE', 'explain', 'a model that has run', 'one whose steps are not compiled', 'Call predict or fit first.');
+    return steps.map(([key, step]) => `== ${key}\n${step.explain()}`).join('\n\n');
+  }
+
+  // ---- saving
+
+  /** Keras 3's configuration object: `modelFromKerasConfig`, and Keras itself, read it. */
+  toKerasConfig(): Record<string, unknown> {
+    return sequentialToKeras(this.name, this.architecture.layers, this.network);
+  }
+
+  /** What a bundle holds. */
+  private bundled(): Bundled {
+    const network = this.builtNetwork('save');
+    const values = (name: string) => ({ shape: this.session.shapeOf(name), data: this.session.get(name) });
+    const slots = this.session.names().filter((name) => name.startsWith('optimizer/'));
+    return {
+      config: this.toKerasConfig(),
+      compilation: this.compilation,
+      weights: new Map(network.weights.map(({ path }) => [path, values(path)])),
+      slots: new Map(this.compilation ? slots.map((name) => [name, values(name)]) : []),
+      counters: { ...this.counters },
+      seed: this.seed,
+    };
+  }
+
+  /** Puts back what `bundled` gave, after `compile`. */
+  restore(weights: ReadonlyMap<string, Values>, slots: ReadonlyMap<string, Values>, counters: Counters | null): void {
+    const network = this.builtNetwork('restore');
+    for (const { path, spec } of network.weights) {
+      const values = weights.get(path) ?? fail('FORMAT', 'bundle', `the weight '${path}'`, 'a file without it');
+      if (values.length !== sizeOf(spec.shape)) fail('FORMAT', `bundle: ${path}`, formatShape(spec.shape), `${values.length} values`);
+      this.session.set(path, values);
+    }
+    for (const { path, spec } of network.weights)
+      for (const slot of this.compilation?.optimizer.slots ?? []) {
+        const leaf = slotLeaf(path, slot);
+        const values = slots.get(leaf);
+        if (!values) continue;
+        if (values.length !== sizeOf(spec.shape)) fail('FORMAT', `bundle: ${leaf}`, formatShape(spec.shape), `${values.length} values`);
+        if (!this.session.has(leaf)) this.session.declare(leaf, spec.shape, spec.groups);
+        this.session.set(leaf, values);
+      }
+    if (counters) Object.assign(this.counters, counters);
+  }
+
+  /**
+   * Writes the model as one file: configuration, weights, optimizer, and a tokenizer if given. Written beside the path and renamed, so that
+   * an old file stays whole if anything fails. Throws IO where the disk refuses.
+   */
+  async save(path: string, settings: BundleSettings = {}): Promise<void> {
+    await writeBundle(path, this.bundled(), settings);
+  }
+
+  /** The bytes of `save`, for browsers. */
+  toBytes(settings: BundleSettings = {}): Uint8Array {
+    return bundleBytes(this.bundled(), settings);
+  }
+}
+
+function oneOrList<T>(list: T[]): T | T[] {
+  return list.length === 1 ? list[0] : list;
+}
+
+/** The rows of all batches under each other. */
+function joinRows(parts: readonly NdArrayData[], count: number, open: OpenShape): NdArray {
+  const total = parts.reduce((n, part) => n + part.length, 0);
+  const joined = new (parts[0].constructor as { new (n: number): NdArrayData })(total);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  // At most one axis beside the batch is open, the length; what is left over is its size.
+  const known = open.slice(1).reduce((n: number, d) => n * (d ?? 1), count);
+  const shape = [count, ...open.slice(1).map((d) => d ?? (known ? total / known : 0))];
+  return NdArray.from(joined, shape);
+}
+
+function progressBar(verbose: Verbosity | undefined, target: number): ProgressBar | null {
+  const { write, dynamic, terminal } = processWriter();
+  const level = verbose === 'auto' ? (terminal ? 1 : 2) : (verbose ?? 0);
+  return level ? new ProgressBar({ target, verbose: level, dynamic, write, now: () => performance.now() / 1000 }) : null;
+}
