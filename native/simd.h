@@ -31,6 +31,9 @@ INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 INLINE vf fnma(vf a, vf b, vf c) { return c - a * b; }
 #endif
 
+/** Bit patterns of any float may come here, so the sum wraps. */
+INLINE vi wrappingAdd(vi a, i32 b) { return (vi)((vu)a + (u32)b); }
+
 INLINE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
 #ifdef UNROLLED_RELAXED
 // A comparison and a choice between the same two operands would become a relaxed minimum or maximum, which may lose a NaN.

@@ -12,7 +12,7 @@ INLINE vf exponential(vf x) {
   x = clamp(x, -104.0f, 89.0f);
   const vf magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers in the low bits
   vf z = fma(x, broadcast(1.442695041f), magic);
-  vi n = asInts(z) - asInts(magic);
+  vi n = wrappingAdd(asInts(z), -0x4b400000);
   vf whole = z - magic;
   vf r = fnma(whole, broadcast(0.693145752f), x);
   r = fnma(whole, broadcast(1.42860677e-6f), r);
@@ -22,7 +22,7 @@ INLINE vf exponential(vf x) {
   p = fma(r, p, broadcast(0.1666652f));
   p = fma(r, p, broadcast(0.49999994f));
   p = fma(r * r, p, r) + broadcast(1.0f);
-  // A NaN has a meaningless n, whose factors could be anything but cannot take the NaN away.
+  // A NaN has a meaningless n, whose factors cannot take the NaN away.
   return scaleBy(p, n);
 }
 
@@ -37,7 +37,7 @@ INLINE vf exponential2(vf t) {
   p = fma(f, p, broadcast(0.24022241f));
   p = fma(f, p, broadcast(0.693147f));
   p = fma(f, p, broadcast(1.0f));
-  return p * asFloats((asInts(z) << 23) + (127 << 23));
+  return p * asFloats(wrappingAdd(asInts(z) << 23, 127 << 23));
 }
 
 INLINE vf sigmoid(vf x) { return broadcast(1.0f) / (broadcast(1.0f) + exponential2(x * broadcast(-1.442695041f))); }
@@ -61,7 +61,7 @@ INLINE vf logarithm(vf x) {
   vi denormal = x < 1.17549435e-38f;
   vf scaled = select(denormal, x * broadcast(8388608.0f), x);
   // The exponent that leaves a mantissa in sqrt(1/2) .. sqrt(2).
-  vi raw = asInts(scaled) - 0x3f3504f3;
+  vi raw = wrappingAdd(asInts(scaled), -0x3f3504f3);
   vi exponent = raw >> 23;
   vf f = asFloats((raw & 0x7fffff) + 0x3f3504f3) - broadcast(1.0f);
   vf e = toFloat(exponent - (denormal & 23));

@@ -16,7 +16,7 @@ import { broadcastTo } from '../ops/shape.ts';
 import { constant, Tensor } from '../ops/tensor.ts';
 
 /** Whether a residual of a scan is made again in the backward loop (`3-checkpoint`). */
-type Recompute = (node: Node) => boolean;
+type Recompute = (node: Node) => 'always' | 'atHand' | 'never';
 
 /**
  * Cotangents of `wrt`, given those of `outputs` (null: zero); null where nothing flows. Adds nodes to the graph of the tensors.
@@ -201,11 +201,17 @@ class BodyMover {
     const position = body.inputs.indexOf(value);
     if (position >= carries + sequences) return this.enter(value, this.constantInputs, this.outerConstants, this.forward.inputs[position]);
     if (position >= carries) return this.enter(value, this.sequenceInputs, this.outerSequences, this.forward.inputs[position]);
-    if (position < 0 && (value.node.op === 'constant' || (this.recompute(value.node) && this.isAtHand(value.node)))) {
+    if (position < 0 && this.isMadeAgain(value.node)) {
       this.copy(value.node);
       return this.moved.get(value) as Value;
     }
     return this.enter(value, this.sequenceInputs, this.outerSequences, this.stack(value));
+  }
+
+  private isMadeAgain(node: Node): boolean {
+    if (node.op === 'constant') return true;
+    const choice = this.recompute(node);
+    return choice === 'always' || (choice === 'atHand' && this.isAtHand(node));
   }
 
   /** Whether a node can be made again from what enters the backward body anyway. */
@@ -214,7 +220,7 @@ class BodyMover {
     return node.inputs.every((v) => {
       const position = body.inputs.indexOf(v);
       if (position >= 0) return position >= carries;
-      return this.moved.has(v) || v.node.op === 'constant' || (this.recompute(v.node) && this.isAtHand(v.node));
+      return this.moved.has(v) || v.node.op === 'constant' || (this.recompute(v.node) !== 'never' && this.isAtHand(v.node));
     });
   }
 

@@ -5,10 +5,15 @@
  */
 import type { Node } from '../ir/graph.ts';
 
-/** Whether a residual is made again in the backward loop, where all that it needs stands there anyway. */
-export type Recompute = (node: Node) => boolean;
+/** Whether a residual is made again in the backward loop: always, where all that it needs stands there anyway, or never. */
+export type Recompute = (node: Node) => 'always' | 'atHand' | 'never';
 
 const views = new Set(['reshape', 'transpose', 'split', 'slice', 'broadcast', 'toFloat', 'reverse']);
 
-/** Keeps everything but views, which cost nothing to make again. */
-export const keepEverything: Recompute = (node) => views.has(node.op);
+/** One operation on one value is less than to store and to read its result. */
+function isCheap({ op, inputs }: Node): boolean {
+  return op === 'neg' || op === 'oneMinus' || (op === 'sub' && inputs[0].node.op === 'constant');
+}
+
+/** Keeps everything but views, which cost nothing to make again, and values that are one cheap operation away from another one. */
+export const keepEverything: Recompute = (node) => (isCheap(node) ? 'always' : views.has(node.op) ? 'atHand' : 'never');

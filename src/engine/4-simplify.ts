@@ -8,7 +8,7 @@ import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.t
 import { gather, scatterAdd } from '../ops/gather.ts';
 import { matmul, matmulNT } from '../ops/matmul.ts';
 import { operationOf } from '../ops/op.ts';
-import { oneMinus } from '../ops/pointwise.ts';
+import { oneMinus, sub } from '../ops/pointwise.ts';
 import { broadcastTo, reshape, slice, transpose } from '../ops/shape.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
@@ -117,7 +117,13 @@ const splitReduction =
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
   '*': [fold, unbroadcast],
-  add: [(c) => dropNeutral(c, 0, [0, 1])], // x + 0 -> x
+  add: [
+    (c) => dropNeutral(c, 0, [0, 1]), // x + 0 -> x
+    (c) => {
+      const at = c.x.findIndex((t) => t.value.node.op === 'neg');
+      return at < 0 ? null : sub(c.x[1 - at], tensorOf(c.graph, c.x[at].value.node.inputs[0]));
+    }, // x + -y -> x - y
+  ],
   sub: [
     (c) => dropNeutral(c, 0, [1]), // x - 0 -> x
     (c) => (everywhere(c.x[0]) === 1 && whole(c.x[1], c) ? oneMinus(c.x[1]) : null), // 1 - x

@@ -14,8 +14,9 @@ import { isPointwise, operandKind } from './operands.ts';
 import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, useCounts } from './rewrite.ts';
 
 /** Gives a new graph; the bodies of the old one's scans must not be used again. */
-export function fuse(graph: Graph): Graph {
-  return packsOutside(formChains(formSums(formProducts(graph))));
+export function fuse(graph: Graph, isBody = false): Graph {
+  const products = formSums(formProducts(graph, isBody));
+  return packsOutside(formChains(isBody ? storeByChains(products) : products));
 }
 
 // ---- products
@@ -31,7 +32,7 @@ interface ProductPlan {
 }
 
 /** The largest sums around every product; inner ones are marked as absorbed. */
-function planProducts(graph: Graph): { plans: Map<Value, ProductPlan>; absorbed: Set<Value> } {
+function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, ProductPlan>; absorbed: Set<Value> } {
   const uses = useCounts(graph);
   const plans = new Map<Value, ProductPlan>();
   const absorbed = new Set<Value>();
@@ -47,7 +48,10 @@ function planProducts(graph: Graph): { plans: Map<Value, ProductPlan>; absorbed:
     const cols = root.type.shape[root.type.shape.length - 1];
     const others = list.filter((v) => !factors.includes(v));
     const row = others.find((v) => v.type.shape.length === 1 && v.type.shape[0] === cols && root.type.shape.length > 1);
-    const matrix = others.find((v) => v.node.op === 'input' && sameShape(v.type.shape, root.type.shape));
+    // A carry that is made of a product and of what the chain before it computes starts from that.
+    const carried = isBody && graph.outputs.includes(root) && uses.get(root) === 1;
+    const isStart = (v: Value) => v.node.op === 'input' || (carried && isPointwise(v.node));
+    const matrix = others.find((v) => isStart(v) && sameShape(v.type.shape, root.type.shape));
     const init = row ?? matrix ?? null;
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
     plans.set(root, { root, factors, init, kind, rest: others.filter((v) => v !== init) });
@@ -61,8 +65,8 @@ function planProducts(graph: Graph): { plans: Map<Value, ProductPlan>; absorbed:
   return { plans, absorbed };
 }
 
-function formProducts(graph: Graph): Graph {
-  const { plans, absorbed } = planProducts(graph);
+function formProducts(graph: Graph, isBody: boolean): Graph {
+  const { plans, absorbed } = planProducts(graph, isBody);
   return rebuild(graph, (node, next, map) => {
     if (node.op === 'scan') return fuseScan(node, next, map);
     const plan = plans.get(node.outputs[0]);
@@ -72,7 +76,7 @@ function formProducts(graph: Graph): Graph {
 }
 
 function fuseScan(node: Node, graph: Graph, map: Mapping): void {
-  const body = fuse(scanAttributes(node).body);
+  const body = fuse(scanAttributes(node).body, true);
   const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
   joinScan(graph, parts, map, node.path);
 }
@@ -123,6 +127,30 @@ function formSums(graph: Graph): Graph {
     outer.forEach((n, i) => map.set(n.outputs[0], made.outputs[i]));
     for (const n of sums) map.set(n.outputs[0], made.outputs[outer.length]);
   });
+}
+
+// ---- stores
+
+/**
+ * What a loop must store a second time, or store although it is a view, is stored by the chain that works on it: parts of a second
+ * concatenation, and outputs of the body that are parts of another value.
+ */
+function storeByChains(graph: Graph): Graph {
+  const stored = new Set<Value>();
+  const isView = (v: Value) => v.type.dtype === 'f32' && (v.node.op === 'split' || v.node.op === 'slice');
+  const next = rebuild(graph, (node, target, map) => {
+    const copy = copyNode(target, node, map);
+    if (node.op !== 'concat' || node.attributes.axis !== node.outputs[0].type.shape.length - 1) return;
+    target.nodes.pop();
+    copy.inputs = copy.inputs.map((v) => {
+      const again = stored.has(v) || (v.type.dtype === 'f32' && !isPointwise(v.node));
+      stored.add(v);
+      return again && v.type.dtype === 'f32' ? target.add('identity', [v], {}, [v.type], node.path).outputs[0] : v;
+    });
+    target.nodes.push(copy);
+  });
+  next.outputs = next.outputs.map((v) => (isView(v) ? next.add('identity', [v], {}, [v.type], v.node.path).outputs[0] : v));
+  return next;
 }
 
 // ---- chains

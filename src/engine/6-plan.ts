@@ -9,7 +9,7 @@ import { scanAttributes } from '../ir/graph.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
 import type { Groups } from './layouts.ts';
 import { Arena, type Buffer, footingOf, isWhole, type Place, samePlace, stepOf, whole, within } from './places.ts';
-import { packedFloats, partOf, viewOf } from './views.ts';
+import { packedFloats, partOf, viewOf, viewOps } from './views.ts';
 
 /** Where an output must go, and what lives there until it is overwritten. */
 export interface Target {
@@ -48,8 +48,7 @@ export interface PlanContext {
   readonly mayOverwrite: (chain: Node, output: number, operand: number) => boolean;
 }
 
-const views = new Set(['reshape', 'broadcast', 'split', 'slice']);
-const unplaced = new Set(['input', 'constant', 'scan', ...views]);
+const unplaced = new Set(['input', 'constant', 'scan', ...viewOps]);
 
 export function planGraph(
   graph: Graph,
@@ -132,7 +131,7 @@ class Planner {
     const made = this.position.get(value.node) as number;
     return (this.readers.get(occupant) ?? []).every((node) => {
       const at = this.position.get(node) as number;
-      if (views.has(node.op)) return node.outputs.every((v) => this.isReadBefore(v, made));
+      if (viewOps.has(node.op)) return node.outputs.every((v) => this.isReadBefore(v, made));
       if (at !== made) return at < made;
       if (node.op !== 'chain') return false;
       return node.inputs.every((v, k) => v !== occupant || this.context.mayOverwrite(node, value.index, k));
@@ -144,7 +143,7 @@ class Planner {
     return (this.readers.get(value) ?? []).every(
       (node) =>
         (this.position.get(node) as number) < position &&
-        (!views.has(node.op) || node.outputs.every((v) => this.isReadBefore(v, position))),
+        (!viewOps.has(node.op) || node.outputs.every((v) => this.isReadBefore(v, position))),
     );
   }
 
@@ -189,7 +188,7 @@ class Planner {
   }
 
   private viewPlace(node: Node, v: Value): Place | null {
-    if (!views.has(node.op)) return null;
+    if (!viewOps.has(node.op)) return null;
     const onlyChains = !this.graph.outputs.includes(v) && (this.readers.get(v) ?? []).every((r) => r.op === 'chain');
     return viewOf(node, v, this.at(node.inputs[0]), this.layout(v), onlyChains);
   }

@@ -9,6 +9,7 @@ import type { PlannedGraph } from './6-plan.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
+import { viewOf, viewOps } from './views.ts';
 
 export interface EmitContext {
   readonly listing: Listing;
@@ -81,11 +82,19 @@ class Emitter {
     }
   }
 
+  /** Parts of a value that are not views of it are copied, as far as they are boxes from its place. */
+  private copyParts(node: Node): boolean {
+    const source = this.place(node.inputs[0]);
+    const missing = node.outputs.filter((v) => this.place(v).buffer !== source.buffer);
+    const boxes = missing.map((v) => viewOf(node, v, source, this.place(v).footing, true));
+    if (boxes.some((box) => !box)) return false;
+    missing.forEach((v, i) => this.copy(boxes[i] as Place, this.place(v)));
+    return true;
+  }
+
   /** An operation by its own rule; views need nothing, and a reshape that is none is a copy of rows. */
   private lower(node: Node): void {
-    const source = node.inputs.length ? this.place(node.inputs[0]) : null;
-    const isView = (v: Value) => source !== null && ['reshape', 'broadcast', 'split', 'slice'].includes(node.op) && this.place(v).buffer === source.buffer;
-    if (node.outputs.every(isView)) return;
+    if (viewOps.has(node.op) && this.copyParts(node)) return;
     if (node.op === 'reshape') return this.reshape(node);
     const { lower } = operationOf(node.op);
     if (!lower) throw new UnrolledError('INTERNAL', `operation ${node.op} (${node.path}) cannot be compiled`);

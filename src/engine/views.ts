@@ -1,12 +1,12 @@
 /** Which nodes give nothing but another sight of memory that is there. */
 import type { Node, Value } from '../ir/graph.ts';
 import { LANES } from '../ir/kernels.ts';
-import { type Layout, layoutOf, roundUp } from '../ir/lower.ts';
+import { type Layout, roundUp } from '../ir/lower.ts';
 import type { Footing, Place } from './places.ts';
 import { within } from './places.ts';
 
-/** The layout of a value of its own. */
-export type LayoutOf = (value: Value) => Layout;
+/** Operations whose results may be views. */
+export const viewOps: ReadonlySet<string> = new Set(['reshape', 'broadcast', 'split', 'slice']);
 
 const isContiguous = (f: Footing) =>
   f.groups === 1 && f.step === LANES && (f.rows === 1 || f.pitch === f.cols || (f.cols === 1 && f.pitch === 1));
@@ -99,11 +99,6 @@ export function partOf(node: Node, i: number, place: Place, layout: Layout): Pla
   if (shape.slice(0, axis).some((d) => d !== 1)) return null;
   const rows = shape.slice(axis + 1, last).reduce((a, b) => a * b, 1) * before;
   return within(place, rows * footing.pitch, { ...footing, rows: layout.rows });
-}
-
-/** Layout of a value whose order in memory is that of its groups; packed right-hand sides have one of their own. */
-export function layoutOfValue(value: Value, groups: number): Layout {
-  return layoutOf(value.type.shape, groups);
 }
 
 /** Elements of the packed right-hand side `[total, cols]` of a product. */

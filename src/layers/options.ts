@@ -194,7 +194,7 @@ const meaningless = new Set([
   'build_config',
 ]);
 
-/** Reads Keras's keys into what `parseOptions` takes. Keys that are not in the table must be null, false or without meaning. */
+/** Reads Keras's keys into what `parseOptions` takes. Keys that are not in the table must be null, false, 0 or without meaning. */
 export function optionsFromKeras(
   table: OptionTable,
   json: Readonly<Record<string, unknown>>,
@@ -211,7 +211,7 @@ export function optionsFromKeras(
     given[name] = kind.fromKeras ? kind.fromKeras(json[key], reading, `${where}.${key}`) : json[key];
   }
   for (const [key, value] of Object.entries(json))
-    if (!known.has(key) && !meaningless.has(key) && value !== null && value !== false)
+    if (!known.has(key) && !meaningless.has(key) && value !== null && value !== false && value !== 0)
       fail('UNSUPPORTED', where, `options among ${[...known].join(', ')}`, `'${key}': ${showValue(value)}`);
   return given;
 }

@@ -167,6 +167,10 @@ export const reciprocal = (x: Tensor): Tensor => one(reciprocalOperation, x);
 
 // ---- exponentials and activations
 
+const identityOperation = pointwise('identity', 'MOVE', (a) => a, [(d) => d]);
+/** The same values in memory of their own: how a chain stores what stands elsewhere, at no cost of a pass of its own. */
+export const identity = (x: Tensor): Tensor => one(identityOperation, x);
+
 const expOperation = pointwise('exp', 'EXP', Math.exp, [(d, y) => mul(d, y)]);
 /** e ** x */
 export const exp = (x: Tensor): Tensor => one(expOperation, x);

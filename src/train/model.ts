@@ -9,13 +9,13 @@ import { formatShape, sameShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { OpenShape } from '../layers/layer.ts';
 import type { Machine } from '../vm/vm.ts';
 import { batchesOf, chooseBatchSize, feedOf, Pace, shapesOf, walkBatches } from './batches.ts';
-import { type Bundled, type BundleSettings, bundleBytes, writeBundle } from './bundling.ts';
+import { type Bundled, type BundleSettings, bundleBytes, compileToKeras, writeBundle } from './bundling.ts';
 import type { TrainedModel } from './callbacks.ts';
 import { type Compilation, compileSettings, type CompileSettings, objectiveOf } from './compilation.ts';
 import { arrayOf, type ClassWeight, type Dataset, inputArrays, inputColumns, type ModelData, splitDataset, targetColumn, weightColumn } from './data.ts';
 import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
 import type { History } from './history.ts';
-import { sequentialToKeras } from './keras-config.ts';
+import { sequentialToKeras } from '../formats/keras-config.ts';
 import type { Network, PlacedLayer } from './network.ts';
 import { ProgressBar, processWriter } from './progress.ts';
 import { Session, type Values } from './session.ts';
@@ -133,7 +133,7 @@ export class Model implements TrainedModel {
 
   /** The layers with their names, the input layer included. */
   get layers(): readonly { readonly name: string; readonly className: string; readonly config: Readonly<Record<string, unknown>> }[] {
-    return this.architecture.layers.map(({ layer, name }) => ({ name, className: layer.className, config: layer.config }));
+    return (this.network?.layers ?? this.architecture.layers).map(({ layer, name }) => ({ name, className: layer.className, config: layer.config }));
   }
 
   /** The weights in the order of `getWeights`, by path. */
@@ -179,7 +179,7 @@ export class Model implements TrainedModel {
     // Keras counts the iteration and the learning rate among the optimizer's values.
     const slots = this.session.names().filter((name) => name.startsWith('optimizer/') && this.session.has(name));
     const optimizer = slots.length || this.session.has(haltedLeaf) ? slots.reduce((n, name) => n + sizeOf(this.session.shapeOf(name)), 2) : null;
-    const rows = this.architecture.layers.flatMap(({ layer, name }, index) => {
+    const rows = (network?.layers ?? this.architecture.layers).flatMap(({ layer, name }, index) => {
       if (layer.className === 'InputLayer') return [];
       const own = network?.weights.filter((w) => w.layer === index);
       return [{
@@ -425,7 +425,8 @@ export class Model implements TrainedModel {
 
   /** Keras 3's configuration object: `modelFromKerasConfig`, and Keras itself, read it. */
   toKerasConfig(): Record<string, unknown> {
-    return sequentialToKeras(this.name, this.architecture.layers, this.network);
+    const compile = this.compilation && compileToKeras(this.compilation, this.counters.learningRate);
+    return sequentialToKeras(this.name, this.architecture.layers, this.network?.inputs[0].shape ?? null, compile);
   }
 
   /** What a bundle holds. */
@@ -435,10 +436,9 @@ export class Model implements TrainedModel {
     const slots = this.session.names().filter((name) => name.startsWith('optimizer/'));
     return {
       config: this.toKerasConfig(),
-      compilation: this.compilation,
       weights: new Map(network.weights.map(({ path }) => [path, values(path)])),
       slots: new Map(this.compilation ? slots.map((name) => [name, values(name)]) : []),
-      counters: { ...this.counters },
+      counters: this.compilation && { ...this.counters },
       seed: this.seed,
     };
   }

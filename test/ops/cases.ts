@@ -92,6 +92,7 @@ const pointwise: Case[] = [
   entry('add', 'a number', [f(3, 7)], ([x]) => p.add(x, 1.5)),
   entry('sub', 'from a number', [f(3, 7)], ([x]) => p.sub(1.5, x)),
   ...unary('neg', p.neg),
+  ...unary('identity', p.identity),
   ...unary('abs', p.abs),
   ...unary('sign', p.sign, f, still),
   ...unary('square', p.square),

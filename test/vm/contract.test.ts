@@ -4,6 +4,7 @@ import type { Machine } from '../../src/vm/vm.ts';
 import { chainContract } from './contract-chain.ts';
 import { memoryContract } from './contract-memory.ts';
 import { productContract } from './contract-product.ts';
+import { runContract } from './contract-runs.ts';
 import { candidates } from './machines.ts';
 
 for (const candidate of candidates) {
@@ -22,5 +23,6 @@ for (const candidate of candidates) {
     chainContract(() => machine);
     productContract(() => machine);
     memoryContract(() => machine);
+    runContract(() => machine);
   });
 }

@@ -48,7 +48,7 @@ export const commonOptions = {
   clipvalue: optionalPositive(),
   useEma: only(false, 'Moving averages of weights are not supported by this version.'),
   emaMomentum: option<number>('a number', (v) => typeof v === 'number', 0.99),
-  emaOverwriteFrequency: absent('Moving averages of weights'),
+  emaOverwriteFrequency: option<number | null>('a number, or null', (v) => v === null || typeof v === 'number', null),
   lossScaleFactor: absent('Scaled losses'),
   gradientAccumulationSteps: absent('Accumulated gradients'),
 };

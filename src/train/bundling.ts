@@ -1,0 +1,94 @@
+/** From a model to the parts of its bundle, and its compile settings to and from Keras's form. */
+import { fail } from '../core/errors.ts';
+import { bundleFormat, type BundleParts, bundleVersion, writeBundle as encodeBundle } from '../formats/bundle.ts';
+import { writeWhole } from '../formats/file.ts';
+import type { NamedTensor } from '../formats/wire/safetensors.ts';
+import { describedToKeras } from '../layers/described.ts';
+import { camelToSnake } from '../layers/names.ts';
+import type { Compilation, CompileSettings } from './compilation.ts';
+import type { Counters } from './trainer.ts';
+
+export interface BundleSettings {
+  /** Saved with the model: a tokenizer, or its JSON text. */
+  readonly tokenizer?: { toJSON(): unknown } | string | null;
+}
+
+export interface Bundled {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly weights: ReadonlyMap<string, NamedTensor>;
+  readonly slots: ReadonlyMap<string, NamedTensor>;
+  /** null: not compiled. */
+  readonly counters: Counters | null;
+  readonly seed: number;
+}
+
+export function bundleBytes(bundled: Bundled, { tokenizer = null }: BundleSettings): Uint8Array {
+  const { config, weights, slots, counters, seed } = bundled;
+  const parts: BundleParts = {
+    metadata: { format: bundleFormat, version: bundleVersion, savedAt: new Date().toISOString(), seed, counters },
+    config,
+    weights,
+    slots,
+    tokenizer: tokenizer === null || typeof tokenizer === 'string' ? tokenizer : JSON.stringify(tokenizer),
+  };
+  return encodeBundle(parts);
+}
+
+export async function writeBundle(path: string, bundled: Bundled, settings: BundleSettings): Promise<void> {
+  await writeWhole(path, bundleBytes(bundled, settings));
+}
+
+/** Keras's compile_config; null for a loss that is a function, which no file can hold. */
+export function compileToKeras({ optimizer, loss, metrics }: Compilation, learningRate: number): Record<string, unknown> | null {
+  if (typeof loss === 'function') return null;
+  const written = describedToKeras(optimizer, 'keras.optimizers');
+  const named = (value: unknown, module: string) => {
+    if (typeof value === 'string') return camelToSnake(value);
+    return 'class_name' in (value as object) ? value : describedToKeras(value as Parameters<typeof describedToKeras>[0], module);
+  };
+  return {
+    optimizer: {
+      ...written,
+      config: { ...(written.config as object), name: optimizer.config.name ?? optimizer.className.toLowerCase(), learning_rate: learningRate || optimizer.config.learningRate },
+    },
+    loss: named(loss, 'keras.losses'),
+    loss_weights: null,
+    metrics: metrics.map(({ metric }) => named(metric, 'keras.metrics')),
+    weighted_metrics: null,
+    run_eagerly: false,
+    steps_per_execution: 1,
+    jit_compile: 'auto',
+  };
+}
+
+/** Settings out of Keras's compile_config, of any generation. Throws for what cannot be honoured. */
+export function compileFromKeras(config: Readonly<Record<string, unknown>>): CompileSettings | null {
+  // tf-keras wraps every object once more.
+  const plain = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plain);
+    const object = value as { class_name?: unknown; config?: unknown } | null;
+    if (object && typeof object === 'object' && object.class_name === '__tuple__') return plain((object as { items?: unknown }).items);
+    return value;
+  };
+  const loss = plain(config.loss);
+  if (loss === null || loss === undefined) return null;
+  if (Array.isArray(loss) && loss.length !== 1) fail('UNSUPPORTED', 'compile_config: loss', 'one loss', `${loss.length}`);
+  if (config.loss_weights != null) fail('UNSUPPORTED', 'compile_config: loss_weights', 'null', JSON.stringify(config.loss_weights));
+  if (config.weighted_metrics != null && !(Array.isArray(config.weighted_metrics) && config.weighted_metrics.length === 0))
+    fail('UNSUPPORTED', 'compile_config: weighted_metrics', 'null', JSON.stringify(config.weighted_metrics));
+  // Keras 2 nests metrics in lists per output, or gives one name.
+  const metrics = [plain(config.metrics) ?? []].flat(4) as unknown as NonNullable<CompileSettings['metrics']>;
+  return {
+    optimizer: optimizerFromKeras(config.optimizer ?? config.optimizer_config) as NonNullable<CompileSettings['optimizer']>,
+    loss: (Array.isArray(loss) ? loss[0] : loss) as CompileSettings['loss'],
+    metrics: metrics.filter((metric) => metric !== null),
+  };
+}
+
+/** Keras 2's early files say lr; the value is the same. */
+function optimizerFromKeras(value: unknown): unknown {
+  const object = value as { class_name?: unknown; config?: Record<string, unknown> } | null;
+  if (typeof object !== 'object' || object?.config?.lr === undefined) return value ?? 'rmsprop';
+  const { lr, ...rest } = object.config;
+  return { ...object, config: { learning_rate: lr, ...rest } };
+}

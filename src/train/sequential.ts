@@ -1,0 +1,61 @@
+/** Models whose layers stand in a row. */
+import { fail } from '../core/errors.ts';
+import { type KerasConfigOptions, sequentialFromKeras } from '../formats/keras-config.ts';
+import { input } from '../layers/input.ts';
+import { isLayer, type Layer } from '../layers/layer.ts';
+import { showValue } from '../layers/options.ts';
+import { compileFromKeras } from './bundling.ts';
+import { Model, type ModelOptions } from './model.ts';
+import { chainNetwork, nameLayers } from './network.ts';
+
+/**
+ * A model of layers in a row. Start it with `layers.input({ shape })`, or let the first data give the shape.
+ *
+ * @param layers descriptions; each may stand in several models
+ * @example
+ * const model = sequential([
+ *   layers.embedding({ inputDim: 10_000, outputDim: 32, maskZero: true }),
+ *   layers.lstm({ units: 32 }),
+ *   layers.dense({ units: 1, activation: 'sigmoid' }),
+ * ]);
+ */
+export function sequential(layers: readonly Layer[], options: ModelOptions = {}): Model {
+  if (!Array.isArray(layers) || layers.length === 0) fail('ARGUMENT', 'sequential', 'a list of layers', showValue(layers));
+  layers.forEach((layer, i) => {
+    if (!isLayer(layer))
+      fail('ARGUMENT', `sequential: layers[${i}]`, 'a layer', showValue(layer), typeof layer === 'function' ? 'Call the factory: `layers.lstm({ units: 32 })`.' : undefined);
+    if (i > 0 && layer.className === 'InputLayer') fail('ARGUMENT', `sequential: layers[${i}]`, 'an input layer in the first place only', 'one inside');
+  });
+  const placed = nameLayers(layers, 'sequential');
+  const started = placed[0].layer.className === 'InputLayer';
+  if (started && placed.length === 1) fail('ARGUMENT', 'sequential', 'a layer after the input', 'the input alone');
+  return new Model(
+    {
+      layers: placed,
+      arrange(shape) {
+        if (started) return chainNetwork(placed);
+        if (!shape) return null;
+        const name = placed.some((p) => p.name === 'input_layer') ? 'input_layer_' : 'input_layer';
+        return chainNetwork([{ layer: input({ batchShape: shape }), name }, ...placed]);
+      },
+    },
+    options,
+  );
+}
+
+/**
+ * A model from Keras's JSON configuration, of any generation; compiled where the configuration says how. Weights are new: set them with
+ * `setWeights`.
+ *
+ * Errors: FORMAT for what is not such a configuration, UNSUPPORTED for layers and options that are not there, naming them.
+ *
+ * @param config the object, or its JSON text
+ */
+export function modelFromKerasConfig(config: unknown, options: ModelOptions & KerasConfigOptions = {}): Model {
+  const { generation, cells, ...own } = options;
+  const { name, layers, compile } = sequentialFromKeras(config, { generation, cells });
+  const model = sequential(layers, { name, ...own });
+  const settings = compile && compileFromKeras(compile);
+  if (settings) model.compile(settings);
+  return model;
+}

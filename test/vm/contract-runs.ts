@@ -1,0 +1,273 @@
+/** Loading, running and refusing: what a machine does around its instructions. */
+import { describe, expect, test } from 'vitest';
+import { Init, Segment } from '../../src/ir/kernels.ts';
+import { encodeProgram, type Fields, type Program, ProgramBuilder } from '../../src/ir/program.ts';
+import type { Machine } from '../../src/vm/vm.ts';
+import { opFields, view } from './contract-chain.ts';
+import { generator } from './scene.ts';
+
+/** state += io, 16 floats; io = the new state. */
+function accumulator(): Program {
+  const b = new ProgramBuilder();
+  const state = { slot: b.slot(Segment.state, 0), offset: 0 };
+  const io = { slot: b.slot(Segment.io, 0), offset: 0 };
+  const scratch = { slot: b.slot(Segment.arena, 0), offset: 0 };
+  b.emit(
+    'CHAIN',
+    { vectors: 1, perRow: 1, block: 1, registers: 0, scratch },
+    { views: [view(state), view(io)], ops: [opFields('ADD', 0, 0, 1), opFields('MOVE', 1, 0)] },
+  );
+  return b.finish({ arena: 0, state: 16, io: 16 });
+}
+
+/** A product of n x n, `times` over. */
+function longProgram(n: number, times: number): Program {
+  const b = new ProgramBuilder();
+  const at = { slot: b.slot(Segment.arena, 0), offset: 0 };
+  b.emit('FILL', { dst: at, count: 2 * n * n, value: 0 });
+  b.emit('LOOP', { count: times, body: 0 }, { moves: [] });
+  const segments = [{ at, pitch: n, step: 1, count: n }];
+  const dst = { slot: at.slot, offset: n * n };
+  b.emit(
+    'PRODUCT',
+    { rows: n, blocks: n / 16, dst, dstPitch: n, init: Init.zero, initAt: at, initPitch: 0, packed: at, panel: 1, total: n },
+    { segments },
+  );
+  b.emit('NEXT');
+  return b.finish({ arena: 2 * n * n, state: 0, io: 0 });
+}
+
+const once = { ioStride: 0, steps: 1, writesState: true };
+
+/** The sum of x as a machine of this vector width forms it in MATVEC (native/kernels/product.inl.h, dot): the order shows in the bits. */
+function sumByWidth(x: readonly number[], width: number): number {
+  const f = Math.fround;
+  const parts = [0, 1, 2, 3].map(() => new Array(width).fill(0));
+  let k = 0;
+  for (; k + 4 * width <= x.length; k += 4 * width)
+    for (let q = 0; q < 4; q++) for (let i = 0; i < width; i++) parts[q][i] = f(parts[q][i] + x[k + q * width + i]);
+  for (; k + width <= x.length; k += width) for (let i = 0; i < width; i++) parts[0][i] = f(parts[0][i] + x[k + i]);
+  const lanes = parts[0].map((_, i) => f(f(parts[0][i] + parts[1][i]) + f(parts[2][i] + parts[3][i])));
+  for (let half = width / 2; half >= 1; half /= 2) for (let i = 0; i < half; i++) lanes[i] = f(lanes[i] + lanes[i + half]);
+  let sum = lanes[0];
+  for (; k < x.length; k++) sum = f(sum + x[k]);
+  return sum;
+}
+
+/** Width of the vectors, and whether a multiply-add rounds once. The relaxed one is free to do either. */
+const fingerprints: Readonly<Record<string, readonly [width: number, fused: boolean | undefined]>> = {
+  avx512: [16, true],
+  avx2: [8, true],
+  sse: [4, false],
+  neon: [4, true],
+  simd128: [4, false],
+  relaxed: [4, undefined],
+};
+
+export function runContract(open: () => Machine): void {
+  describe('runs', () => {
+    test('the code of the instruction set that was asked for is what runs: its rounding shows it', () => {
+      const machine = open();
+      const random = generator(99);
+      const count = 201;
+      const x = Array.from({ length: count }, () => Math.fround(random() * 1000));
+      const b = new ProgramBuilder();
+      const state = b.slot(Segment.state, 0);
+      const io = b.slot(Segment.io, 0);
+      const at = (offset: number) => ({ slot: state, offset });
+      const ones = 256;
+      b.emit(
+        'MATVEC',
+        { rows: 1, dst: { slot: io, offset: 0 }, init: Init.zero, initAt: at(0), w: at(ones) },
+        { segments: [{ at: at(0), pitch: 0, step: 1, count }] },
+      );
+      b.emit(
+        'CHAIN',
+        { vectors: 1, perRow: 1, block: 1, registers: 0, scratch: { slot: io, offset: 0 } },
+        {
+          views: [view(at(512)), view(at(528)), view({ slot: io, offset: 16 })],
+          ops: [opFields('FMA', 2, 0, 0, 1)],
+        },
+      );
+      const program = machine.load(encodeProgram(b.finish({ arena: 0, state: 544, io: 32 })));
+      const memory = machine.allocate(544);
+      memory.set(x);
+      memory.fill(1, ones, ones + count);
+      memory.fill(1 + 2 ** -12, 512, 528);
+      memory.fill(-(1 + 2 ** -11), 528, 544);
+      const out = machine.allocate(32);
+      machine.runSync(program, memory, out, once);
+      const [width, fused] = fingerprints[machine.traits.isa];
+      expect(machine.traits.vector).toBe(width);
+      const sums = [4, 8, 16].map((w) => sumByWidth(x, w));
+      expect(new Set(sums).size).toBe(3);
+      expect(out[0]).toBe(sumByWidth(x, width));
+      if (fused !== undefined) expect(out[16]).toBe(fused ? 2 ** -24 : 0);
+    });
+
+    test.each(['run', 'runSync'] as const)('%s: many steps, each on its own io', async (how) => {
+      const machine = open();
+      const program = machine.load(encodeProgram(accumulator()));
+      const state = machine.allocate(16);
+      const io = machine.allocate(16 + 4 * 20);
+      for (let n = 0; n < 5; n++) io.fill(n + 1, n * 20, n * 20 + 16);
+      state.fill(0.5);
+      await machine[how](program, state, io, { ioStride: 20, steps: 5, writesState: true });
+      expect([...state]).toEqual(new Array(16).fill(15.5));
+      expect([0, 20, 40, 60, 80].map((i) => io[i])).toEqual([1.5, 3.5, 6.5, 10.5, 15.5]);
+      expect(io[16]).toBe(0);
+      // The caller's changes count in the next run.
+      state.fill(100);
+      await machine[how](program, state, io, once);
+      expect(state[15]).toBe(101.5);
+      await machine[how](program, state, io, { ...once, steps: 0 });
+      expect(state[15]).toBe(101.5);
+      program.release();
+    });
+
+    test('runs that overlap, of programs with arenas of their own, give the same as one after the other', async () => {
+      const machine = open();
+      const program = machine.load(encodeProgram(accumulator()));
+      const states = [1, 2, 3, 4, 5, 6].map((x) => machine.allocate(16).fill(x));
+      await Promise.all(states.map((state, i) => machine.run(program, state, machine.allocate(16).fill(10 * i), once)));
+      expect(states.map((s) => s[7])).toEqual([1, 12, 23, 34, 45, 56]);
+    });
+
+    test('the same program gives the same bits again', () => {
+      const machine = open();
+      const results = [0, 1].map(() => {
+        const b = new ProgramBuilder();
+        const io = { slot: b.slot(Segment.io, 0), offset: 0 };
+        const state = { slot: b.slot(Segment.state, 0), offset: 0 };
+        const segments = [{ at: state, pitch: 3, step: 1, count: 37 }];
+        b.emit(
+          'PRODUCT',
+          { rows: 11, blocks: 3, dst: io, dstPitch: 48, init: Init.zero, initAt: io, initPitch: 0, packed: state, panel: 2, total: 37 },
+          { segments },
+        );
+        const program = machine.load(encodeProgram(b.finish({ arena: 0, state: 37 * 48, io: 11 * 48 })));
+        const memory = machine.allocate(37 * 48).map((_, i) => Math.fround(Math.sin(i)));
+        const weights = machine.allocate(37 * 48);
+        weights.set(memory);
+        const out = machine.allocate(11 * 48);
+        machine.runSync(program, weights, out, once);
+        return [...out];
+      });
+      expect(results[1]).toEqual(results[0]);
+    });
+
+    test('the event loop stays free while a long program runs', async () => {
+      const machine = open();
+      const n = 128;
+      const steps = 400;
+      const program = machine.load(encodeProgram(longProgram(n, 1)));
+      const empty = machine.allocate(0);
+      // Starts the worker, where there is one.
+      await machine.run(program, empty, empty, { ioStride: 0, steps: 1, writesState: false });
+      let ticks = 0;
+      let longest = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        ticks++;
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      }, 2);
+      const begin = performance.now();
+      await machine.run(program, empty, empty, { ioStride: 0, steps, writesState: false });
+      const time = performance.now() - begin;
+      clearInterval(timer);
+      // Were it to run on this thread, there would be no tick at all, and the longest wait would be the whole time.
+      expect(ticks).toBeGreaterThan(2);
+      expect(longest).toBeLessThan(Math.max(30, time / 2));
+    });
+  });
+
+  describe('refusals', () => {
+    const internal = expect.objectContaining({ code: 'INTERNAL', message: expect.stringContaining('refused') });
+
+    test('a program cut off or changed at any integer never breaks the machine', () => {
+      const machine = open();
+      const good = encodeProgram(longProgram(32, 2));
+      for (let i = 0; i < good.length; i++) expect(() => machine.load(good.slice(0, i))).toThrow(internal);
+      for (let i = 0; i < good.length; i++)
+        for (const value of [-1, 0, 1, 3, 2147483647, -2147483648]) {
+          const bad = good.slice();
+          if (bad[i] === value) continue;
+          bad[i] = value;
+          let program: ReturnType<Machine['load']> | undefined;
+          try {
+            program = machine.load(bad);
+          } catch (error) {
+            expect(error).toEqual(internal);
+          }
+          // What is accepted must run within its memories; large ones are not tried.
+          if (!program || Math.max(...bad.subarray(5, 8)) > 1e6 || tooLong(bad)) continue;
+          machine.runSync(program, machine.allocate(Math.max(0, bad[6])), machine.allocate(Math.max(0, bad[7])), once);
+          program.release();
+        }
+    });
+
+    const out: [string, Fields][] = [
+      ['beyond the end', { dst: { slot: 0, offset: 60 }, count: 5, value: 1 }],
+      ['before the beginning', { dst: { slot: 0, offset: -1 }, count: 5, value: 1 }],
+      ['a negative count', { dst: { slot: 0, offset: 0 }, count: -5, value: 1 }],
+      ['constants', { dst: { slot: 1, offset: 0 }, count: 1, value: 1 }],
+      ['no slot', { dst: { slot: 2, offset: 0 }, count: 1, value: 1 }],
+    ];
+    test.each(out)('an address out of its memory: %s', (_, fields) => {
+      const b = new ProgramBuilder();
+      b.slot(Segment.io, 0);
+      b.constant([1]);
+      b.slot(Segment.constants, 0);
+      b.emit('FILL', fields);
+      expect(() => open().load(encodeProgram(b.finish({ arena: 0, state: 0, io: 64 })))).toThrow(internal);
+    });
+
+    test('an address that only the last pass of a loop takes out of its memory', () => {
+      for (const count of [4, 5]) {
+        const b = new ProgramBuilder();
+        const slot = b.slot(Segment.io, 0);
+        b.emit('LOOP', { count, body: 0 }, { moves: [{ slot, stride: 16 }] });
+        b.emit('FILL', { dst: { slot, offset: 0 }, count: 16, value: 1 });
+        b.emit('NEXT');
+        const load = () => open().load(encodeProgram(b.finish({ arena: 0, state: 0, io: 64 })));
+        if (count === 4) load();
+        else expect(load).toThrow(internal);
+      }
+    });
+
+    test('memories that are too small, or from elsewhere', () => {
+      const machine = open();
+      const program = machine.load(encodeProgram(accumulator()));
+      const wrong = expect.objectContaining({ code: 'ARGUMENT' });
+      expect(() => machine.runSync(program, machine.allocate(15), machine.allocate(16), once)).toThrow(wrong);
+      expect(() => machine.runSync(program, machine.allocate(16), machine.allocate(31), { ...once, ioStride: 16, steps: 2 })).toThrow(wrong);
+      expect(() => machine.runSync(program, new Float32Array(16), machine.allocate(16), once)).toThrow(wrong);
+      expect(() => machine.runSync(program, machine.allocate(16), machine.allocate(16), { ...once, steps: -1 })).toThrow(wrong);
+      program.release();
+      expect(() => machine.runSync(program, machine.allocate(16), machine.allocate(16), once)).toThrow(
+        expect.objectContaining({ code: 'STATE' }),
+      );
+    });
+
+    test('a plan that does not fit rejects with its figure', async () => {
+      const machine = open();
+      const b = new ProgramBuilder();
+      const floats = 2 ** 31 - 1;
+      // Thirteen times what 32 bits reach would not be an i32; on a large machine the native host may have the 8 GiB.
+      const program = machine.load(encodeProgram(b.finish({ arena: floats, state: 0, io: 0 })));
+      if (machine.traits.host === 'native') return;
+      const memory = machine.allocate(0);
+      await expect(machine.run(program, memory, memory, once)).rejects.toMatchObject({
+        code: 'MEMORY',
+        message: expect.stringContaining('8192.0 MiB'),
+      });
+    });
+  });
+}
+
+/** Whether a changed count makes a program run for long. */
+function tooLong(encoded: Int32Array): boolean {
+  const code = encoded.subarray(8 + 2 * encoded[2], 8 + 2 * encoded[2] + encoded[3]);
+  return code.some((x) => x > 1e6 && x !== 2147483647) || code.filter((x) => x === 2147483647).length > 0;
+}
