@@ -1,5 +1,5 @@
 /** A classifier of texts: the model with its tokenizer, the length of a row and the names of the classes. All of it is in the bundle. */
-import { layers, loadModel, type NdArray, type Sequential, sequential, text, UnrolledError } from '../index.ts';
+import { layers, loadBundle, type Model, type NdArray, sequential, text, UnrolledError } from '../index.ts';
 import type { RecurrentLayerName } from './options.ts';
 
 export interface ClassifierShape {
@@ -33,7 +33,7 @@ function recurrent({ layer, units, dropout }: ClassifierShape) {
 }
 
 /** Two classes have one sigmoid output, more have a softmax. */
-function buildModel(shape: ClassifierShape, classes: number): Sequential {
+function buildModel(shape: ClassifierShape, classes: number): Model {
   const head =
     classes === 2
       ? layers.dense({ units: 1, activation: 'sigmoid' })
@@ -50,12 +50,12 @@ function buildModel(shape: ClassifierShape, classes: number): Sequential {
 }
 
 export class Classifier {
-  readonly model: Sequential;
+  readonly model: Model;
   readonly tokenizer: text.Tokenizer;
   readonly length: number;
   readonly classes: readonly string[];
 
-  constructor(model: Sequential, tokenizer: text.Tokenizer, length: number, classes: readonly string[]) {
+  constructor(model: Model, tokenizer: text.Tokenizer, length: number, classes: readonly string[]) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.length = length;
@@ -108,12 +108,12 @@ export class Classifier {
 
   async save(path: string): Promise<void> {
     const preparation: Preparation = { kind: 'text classifier', length: this.length, classes: [...this.classes] };
-    await this.model.save(path, { tokenizer: this.tokenizer, metadata: preparation });
+    await this.model.save(path, { tokenizer: this.tokenizer, notes: preparation });
   }
 
   static async load(path: string): Promise<Classifier> {
-    const { model, tokenizer, metadata } = await loadModel(path);
-    const { kind, length, classes } = (metadata ?? {}) as Partial<Preparation>;
+    const { model, tokenizer, notes } = await loadBundle(path);
+    const { kind, length, classes } = (notes ?? {}) as Partial<Preparation>;
     if (!tokenizer || kind !== 'text classifier' || !length || !classes)
       throw new UnrolledError(
         'FORMAT',

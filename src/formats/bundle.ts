@@ -30,6 +30,8 @@ export interface BundleMetadata {
   readonly seed: number;
   /** Where training stood; null: the model was not compiled. */
   readonly counters: { readonly iteration: number; readonly learningRate: number } | null;
+  /** What the program that saved it wants to find again; JSON. */
+  readonly notes?: unknown;
 }
 
 export interface BundleParts {

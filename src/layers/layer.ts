@@ -4,7 +4,6 @@
  * in any number of models.
  */
 import type { Shape } from '../core/shape.ts';
-import type { DType } from '../ir/graph.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import type { Cell, SequenceFlags } from './cell.ts';
 import { dtypeOption, flag, nameOption, type OptionsIn, type OptionsOut, type OptionTable, parseOptions } from './options.ts';
@@ -50,7 +49,7 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   readonly className: string;
   readonly options: T;
   /** What the layer computes on: `i32` where it looks things up by index. */
-  readonly inputType?: DType;
+  readonly inputType?: Tensor['dtype'];
   inputRange?(config: OptionsOut<T>): InputRange;
   /** Corrects what the options' own rules write for Keras. */
   kerasConfig?(config: OptionsOut<T>, json: Readonly<Record<string, unknown>>): Record<string, unknown>;

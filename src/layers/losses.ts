@@ -37,7 +37,11 @@ function define<const T extends OptionTable>(
   const options = {
     ...own,
     /** How the values of the entries become one. */
-    reduction: only('sum_over_batch_size', 'The mean over valid entries is what this version takes.'),
+    reduction: {
+      ...only('sum_over_batch_size', 'The mean over valid entries is what this version takes.'),
+      // Keras 2's word for the same.
+      fromKeras: (json: unknown) => (json === 'auto' ? 'sum_over_batch_size' : json),
+    },
     /** In messages and configurations. */
     name: option<string | null>('a name', (v) => v === null || typeof v === 'string', null),
     dtype: { ...option<unknown>('a type', () => true, 'float32'), toKeras: () => 'float32' },

@@ -7,8 +7,8 @@
  */
 import { fail } from '../core/errors.ts';
 import { formatShape, sameShape, type Shape } from '../core/shape.ts';
-import { Graph } from '../ir/graph.ts';
 import { lessEqual, mul, select } from '../ops/pointwise.ts';
+import { probe } from '../ops/probe.ts';
 import { scan } from '../ops/scan.ts';
 import { reshape, reverse, slice, transpose, zeros } from '../ops/shape.ts';
 import { Tensor } from '../ops/tensor.ts';
@@ -123,7 +123,10 @@ export function walkSequence(recurrence: Recurrence): Walk {
   };
 
   // Where the output is one of the new states, as in all built-in cells, the carried output is that state; else it is a carry of its own.
-  const outputState = probeOutput(x.graph, step, init, sequence, constants);
+  const outputState = probe([sequence, ...init, ...constants], (i) => (i === 0 ? 1 : 0), ([now, ...rest]) => {
+    const { next, output } = step(rest.slice(0, init.length), now, rest.slice(init.length));
+    return next.indexOf(output);
+  });
   const ownOutput = outputState < 0;
   const carries = ownOutput ? [...init, zeros(x.graph, [batch, ...outputSize(cell)])] : init;
   const walked = scan(
@@ -165,25 +168,6 @@ function checkStep(
   };
   check('an output', result.output, outputSize(cell));
   return { next: declared.map(([name, shape]) => check(`state ${name}`, result.state[name], shape)), output: result.output };
-}
-
-/** Which of the new states is the output (-1: none), from a step on a graph that is thrown away. */
-function probeOutput(
-  { path }: Graph,
-  step: (carry: Tensor[], now: Tensor, outside: Tensor[]) => { next: Tensor[]; output: Tensor },
-  init: readonly Tensor[],
-  sequence: Tensor,
-  constants: readonly Tensor[],
-): number {
-  const probe = new Graph('probe');
-  probe.path = path;
-  const like = (t: Tensor, shape: Shape) => new Tensor(probe, probe.input('probe', { dtype: t.dtype, shape }));
-  const result = step(
-    init.map((t) => like(t, t.shape)),
-    like(sequence, sequence.shape.slice(1)),
-    constants.map((t) => like(t, t.shape)),
-  );
-  return result.next.indexOf(result.output);
 }
 
 /** The checks of inputs over time, in one place. */

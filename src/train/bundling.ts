@@ -11,6 +11,10 @@ import type { Counters } from './trainer.ts';
 export interface BundleSettings {
   /** Saved with the model: a tokenizer, or its JSON text. */
   readonly tokenizer?: { toJSON(): unknown } | string | null;
+  /** Saved with the model: anything that JSON holds. */
+  readonly metadata?: unknown;
+  /** Saved with the model: anything that is JSON, such as the names of the classes. */
+  readonly notes?: unknown;
 }
 
 export interface Bundled {
@@ -22,10 +26,10 @@ export interface Bundled {
   readonly seed: number;
 }
 
-export function bundleBytes(bundled: Bundled, { tokenizer = null }: BundleSettings): Uint8Array {
+export function bundleBytes(bundled: Bundled, { tokenizer = null, notes = null }: BundleSettings): Uint8Array {
   const { config, weights, slots, counters, seed } = bundled;
   const parts: BundleParts = {
-    metadata: { format: bundleFormat, version: bundleVersion, savedAt: new Date().toISOString(), seed, counters },
+    metadata: { format: bundleFormat, version: bundleVersion, savedAt: new Date().toISOString(), seed, counters, notes },
     config,
     weights,
     slots,

@@ -66,7 +66,8 @@ const optionsOf = (given: object | undefined, names: readonly string[], where: s
     if (!names.includes(key)) fail('ARGUMENT', where, `options among ${names.join(', ')}`, `'${key}'`);
 };
 
-export class Model implements TrainedModel {
+/** @template Output of `predict`: one array, or a list for models of several outputs */
+export class Model<Output extends NdArray | NdArray[] = NdArray> implements TrainedModel {
   readonly name: string;
   readonly seed: number;
   private readonly architecture: Architecture;
@@ -313,7 +314,7 @@ export class Model implements TrainedModel {
   }
 
   /** The outputs for inputs: one array, or a list in the order of the model's outputs. */
-  async predict(x: ModelData, options: PredictOptions = {}): Promise<NdArray | NdArray[]> {
+  async predict(x: ModelData, options: PredictOptions = {}): Promise<Output> {
     optionsOf(options, ['batchSize', 'mask', 'verbose'], 'predict');
     const { set, network } = this.inputData(x, options.mask, 'predict');
     const batchSize = chooseBatchSize(options.batchSize, network, set.count, 'predict');
@@ -336,7 +337,7 @@ export class Model implements TrainedModel {
       bar?.update(done, {});
     }
     const shapes = this.outputShapes;
-    return oneOrList(parts.map((list, i) => joinRows(list, set.count, shapes[i])));
+    return oneOrList(parts.map((list, i) => joinRows(list, set.count, shapes[i]))) as Output;
   }
 
   /** All samples as one batch. */
@@ -385,7 +386,7 @@ export class Model implements TrainedModel {
     const step = await this.session.prepare(`vjp ${shapesKey(shapes)} ${has} ${training}`, traceVjp(network, has, training, shapes));
     const [result] = await this.session.run(step, [feed]);
     const outputs = network.outputs.map((_, i) => NdArray.from(resultOf(result, `y${i}`), outputShapes[i]));
-    return { outputs: oneOrList(outputs), ...this.derivativesOf(network, result, set) };
+    return { outputs: oneOrList(outputs) as Output, ...this.derivativesOf(network, result, set) };
   }
 
   /** Concrete shapes of the outputs for a batch: the network is arranged for it, without weights. */

@@ -1,4 +1,5 @@
 /** Models whose layers stand in a row. */
+import type { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { type KerasConfigOptions, sequentialFromKeras } from '../formats/keras-config.ts';
 import { input } from '../layers/input.ts';
@@ -8,10 +9,14 @@ import { compileFromKeras } from './bundling.ts';
 import { Model, type ModelOptions } from './model.ts';
 import { chainNetwork, nameLayers } from './network.ts';
 
+/** A model of layers in a row with one output. */
+export type Sequential = Model<NdArray>;
+
 /**
  * A model of layers in a row. Start it with `layers.input({ shape })`, or let the first data give the shape.
  *
  * @param layers descriptions; each may stand in several models
+ * @template Output what `predict` gives: `NdArray[]` where the last layer returns states or both directions
  * @example
  * const model = sequential([
  *   layers.embedding({ inputDim: 10_000, outputDim: 32, maskZero: true }),
@@ -19,7 +24,7 @@ import { chainNetwork, nameLayers } from './network.ts';
  *   layers.dense({ units: 1, activation: 'sigmoid' }),
  * ]);
  */
-export function sequential(layers: readonly Layer[], options: ModelOptions = {}): Model {
+export function sequential<Output extends NdArray | NdArray[] = NdArray>(layers: readonly Layer[], options: ModelOptions = {}): Model<Output> {
   if (!Array.isArray(layers) || layers.length === 0) fail('ARGUMENT', 'sequential', 'a list of layers', showValue(layers));
   layers.forEach((layer, i) => {
     if (!isLayer(layer))
@@ -29,7 +34,7 @@ export function sequential(layers: readonly Layer[], options: ModelOptions = {})
   const placed = nameLayers(layers, 'sequential');
   const started = placed[0].layer.className === 'InputLayer';
   if (started && placed.length === 1) fail('ARGUMENT', 'sequential', 'a layer after the input', 'the input alone');
-  return new Model(
+  return new Model<Output>(
     {
       layers: placed,
       arrange(shape) {

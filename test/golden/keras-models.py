@@ -6,7 +6,8 @@ batch_input_shape, time_major, implementation, no backward_layer), from which th
 
 Run:  KERAS_BACKEND=jax python test/golden/keras-models.py      writes keras-models.json beside this file (needs keras 3 and jax)
 Inputs and weights are multiples of 1/1024, so that they are the same numbers in float32; the file holds them as integers ("units").
-Weights after training are held as their difference from the weights before ("change").
+Weights after training are held as their difference from the weights before ("change"). Keras 3 takes the mask of a prediction into its
+loss and leaves it out of its metrics; here, as in Keras 2, the accuracy too is that of the valid steps.
 """
 
 import copy
@@ -514,6 +515,16 @@ def weights_for(model, random):
     return out
 
 
+def accuracy_of_valid(model, x, y):
+    """Share of right predictions among the steps that the mask of the prediction leaves; None without such a mask."""
+    prediction = model(x, training=False)
+    mask = getattr(prediction, "_keras_mask", None)
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    return float((np.asarray(prediction).argmax(-1) == y)[mask].sum() / mask.sum())
+
+
 def run_case(number, case):
     random = np.random.default_rng(500 + number)
     x = case.x(random)
@@ -585,7 +596,11 @@ def run_case(number, case):
     logs = []
     for _ in range(STEPS):
         model.reset_metrics()
-        logs.append({k: float(v) for k, v in model.train_on_batch(x, y, sample_weight=weight, return_dict=True).items()})
+        valid = accuracy_of_valid(model, x, y)
+        step = model.train_on_batch(x, y, sample_weight=weight, return_dict=True)
+        logs.append({k: float(v) for k, v in step.items()})
+        if valid is not None and "accuracy" in step:
+            logs[-1]["accuracy"] = valid
     assert abs(logs[0]["loss"] - result["loss"]) < 1e-9, (case.name, logs, result["loss"])
     result["steps"] = logs
     result["change"] = [precise(after - before) for after, before in zip(model.get_weights(), weights)]

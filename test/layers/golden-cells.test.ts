@@ -1,6 +1,6 @@
 /** Outputs and gradients of the three cells, masks included, against NumPy in float64 (`test/golden/cells.py`). */
 import { describe, expect, test } from 'vitest';
-import { layers, modelFromKerasConfig, sequential } from '../../src/index.ts';
+import { layers, type Model, modelFromKerasConfig, sequential } from '../../src/index.ts';
 import { openMachine } from '../../src/vm/open.ts';
 import { expectClose, type Precise, readGolden, restore, type Stored } from '../golden/golden.ts';
 
@@ -30,8 +30,6 @@ const { unit, cases } = readGolden<{ unit: number; cases: CellCase[] }>('cells.j
 const { host } = (await openMachine()).traits;
 const tolerance = host === 'oracle' ? 1e-10 : 1e-5;
 
-type Model = ReturnType<typeof sequential>;
-
 function fromConfig({ layer, config, x }: CellCase): Model {
   const entry = { batch_shape: [null, ...x.shape.slice(1)], dtype: 'float32', name: 'input_layer' };
   return modelFromKerasConfig({
@@ -45,7 +43,7 @@ function fromConfig({ layer, config, x }: CellCase): Model {
       ],
     },
     registered_name: null,
-  }) as Model;
+  });
 }
 
 function fromFactories({ layer, config, x }: CellCase): Model {

@@ -81,6 +81,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   fnma: pointwise((a, b, c) => -(a * b) + c),
   oneMinus: pointwise((a) => -(a - 1)),
   neg: pointwise((a) => 0 - a),
+  identity: pointwise((a) => a),
   abs: pointwise((a) => (a < 0 ? -a : a)),
   sign: pointwise((a) => (a > 0 ? 1 : a < 0 ? -1 : a)),
   square: pointwise((a) => a ** 2),
@@ -98,7 +99,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   sin: pointwise((a) => 2 * Math.sin(a / 2) * Math.cos(a / 2)),
   cos: pointwise((a) => 1 - 2 * Math.sin(a / 2) ** 2),
   dtanh: pointwise((d, y) => d * (1 - y ** 2)),
-  dsigmoid: pointwise((d, y) => d * y * (1 - y)),
+  dsigmoid: pointwise((d, y) => d * (y - y * y)),
   drelu: pointwise((d, y) => (y > 0 ? d : 0)),
   floor: pointwise((a) =>
     Number.isInteger(a) || Math.abs(a) === Number.POSITIVE_INFINITY ? a : a - (((a % 1) + 1) % 1),

@@ -1,0 +1,97 @@
+/** What can be pinned of the compiler's work without a clock: what stands in the loops, what is refused, what is printed. */
+import { describe, expect, test } from 'vitest';
+import { compileStep } from '../../src/engine/compile.ts';
+import { StateSpace } from '../../src/engine/state.ts';
+import { matmul } from '../../src/ops/matmul.ts';
+import { openMachine } from '../../src/vm/open.ts';
+import { spaceOf, stepCells, trainingStep } from './training-step.ts';
+
+const machine = await openMachine();
+const oracle = await openMachine({ host: 'oracle' });
+const sizes = { batch: 32, time: 10, features: 24, units: 48 };
+
+/** The instructions of each loop of a printed program. */
+function loopsOf(text: string): string[][] {
+  const loops: string[][] = [];
+  const open: string[][] = [];
+  for (const line of text.slice(text.indexOf('\nprogram:')).split('\n')) {
+    const name = line.trim().split(' ')[0];
+    if (name === 'LOOP') {
+      const loop: string[] = [];
+      loops.push(loop);
+      open.push(loop);
+    } else if (name === 'NEXT') open.pop();
+    else if (/^[A-Z_]+$/.test(name)) open[open.length - 1]?.push(name);
+  }
+  return loops;
+}
+
+describe.skipIf(machine.traits.host === 'oracle')('programs', () => {
+  for (const [name, cell] of Object.entries(stepCells)) {
+    test(`${name}: one product and one chain in each loop, nothing copied`, () => {
+      const step = compileStep(spaceOf(machine, cell, sizes), name, trainingStep(cell, sizes));
+      const loops = loopsOf(step.explain());
+      expect(loops).toHaveLength(2);
+      for (const loop of loops) expect([...loop].sort()).toEqual(['CHAIN', 'PRODUCT']);
+    });
+
+    test.each([
+      { batch: 32, time: 10, features: 24, units: 48 },
+      { batch: 1, time: 7, features: 1, units: 32 },
+      { batch: 3, time: 5, features: 2, units: 1 },
+      { batch: 17, time: 4, features: 31, units: 19 },
+      { batch: 2, time: 1, features: 3, units: 16 },
+    ])(`${name}: ten training steps as on the oracle, %o`, (some) => {
+      const spaces = [machine, oracle].map((m) => spaceOf(m, cell, some));
+      const steps = spaces.map((space) => compileStep(space, name, trainingStep(cell, some)));
+      const wave = (n: number, k: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(k + i * 1.7));
+      const { batch, time, features, units } = some;
+      const feed = { x: wave(time * batch * features, 1), y: wave(time * batch * units, 2) };
+      const [got, want] = steps.map((step) => step.runSync(Array.from({ length: 10 }, () => feed)));
+      got.forEach((result, i) => {
+        expect(result.loss[0]).toBeCloseTo(want[i].loss[0], 4);
+        result.last.forEach((v, j) => {
+          if (Math.abs(v - want[i].last[j]) > 2e-5) expect.fail(`step ${i}, output ${j}: ${v}, wanted ${want[i].last[j]}`);
+        });
+      });
+      for (const leaf of spaces[0].names()) {
+        const [a, b] = spaces.map((space) => space.get(leaf));
+        a.forEach((v, j) => {
+          if (Math.abs(v - b[j]) > 2e-5) expect.fail(`${leaf}[${j}]: ${v}, wanted ${b[j]}`);
+        });
+      }
+    });
+  }
+
+  test('the arena is as large as its map says, and a plan that does not fit is refused with the figure', () => {
+    const cell = stepCells.lstm;
+    const step = compileStep(spaceOf(machine, cell, sizes), 'lstm', trainingStep(cell, sizes));
+    expect(step.explain()).toContain('arena map');
+    expect(step.plan.arenaBytes).toBeGreaterThan(10 * 32 * 4 * 48 * 4);
+    const { arenaBytes, ioBytes, stateBytes } = step.plan;
+    const total = arenaBytes + ioBytes + stateBytes;
+    const limited = () => compileStep(spaceOf(machine, cell, sizes), 'lstm', trainingStep(cell, sizes), { memoryLimit: total - 1 });
+    expect(limited).toThrowError(new RegExp(`${total} bytes`));
+  });
+
+  test('operations of the products are counted', () => {
+    const { batch, time, features, units } = sizes;
+    const step = compileStep(spaceOf(machine, stepCells.lstm, sizes), 'lstm', trainingStep(stepCells.lstm, sizes));
+    const gates = 4 * units;
+    expect(step.plan.flops).toBe(2 * batch * time * gates * (2 * (features + units) + units));
+  });
+
+  test('a feed of the wrong size is refused', () => {
+    const step = compileStep(new StateSpace(machine), 'product', (b) => ({
+      outputs: { y: matmul(b.input('x', [2, 3]), b.input('w', [3, 4])) },
+    }));
+    expect(() => step.runSync([{ x: [1, 2, 3, 4, 5], w: new Array(12).fill(1) }])).toThrowError(/input x: expected 6 values, received 5/);
+  });
+});
+
+test('the oracle walks the graph as it was traced', () => {
+  const step = compileStep(new StateSpace(oracle), 'product', (b) => ({
+    outputs: { y: matmul(b.input('x', [1, 2]), b.input('w', [2, 1])) },
+  }));
+  expect(Array.from(step.runSync([{ x: [3, 4], w: [5, 6] }])[0].y)).toEqual([39]);
+});
