@@ -53,20 +53,20 @@ export type { ClassWeight } from './train/data.ts';
 export type { ModelData } from './train/data.ts';
 export type { FitOptions } from './train/fit.ts';
 
-// Arrays, random numbers, operations, text and other data
+// Arrays, random numbers, operations, text
 export { NdArray } from './core/array.ts';
 export { RandomKey } from './core/random.ts';
 export * as ops from './ops/namespace.ts';
 export * as text from './text/all.ts';
-export { readLabelledTexts } from './data/labelled-texts.ts';
-export { stratifiedSplit } from './data/split.ts';
-export { plotHistory } from './inspect/plot-history.ts';
-export type { LabelledTexts } from './data/labelled-texts.ts';
 export type { Shape } from './core/shape.ts';
 export type { Tensor } from './ops/tensor.ts';
 export type { TensorLike } from './ops/tensor.ts';
 
 // Data and pictures
+export { readLabelledTexts } from './data/labelled-texts.ts';
+export { stratifiedSplit } from './data/split.ts';
+export { plotHistory } from './inspect/plot-history.ts';
+export type { LabelledTexts } from './data/labelled-texts.ts';
 export { parseLabelledTexts } from './data/labelled-texts.ts';
 export type { LabelledTextOptions } from './data/labelled-texts.ts';
 export type { Split } from './data/split.ts';

@@ -1,11 +1,11 @@
 // CHAIN: a register program over blocks that stay in L1. Operands are a base and a step; an operation is one flat loop.
 
 struct Operand {
-  float* at;   // vector 0 of the whole iteration (a view) or of the block (a register)
+  float* now;  // the first vector of the block at hand; registers stay where they are
   index step;  // floats from one block of 16 to the next
+  float* at;   // vector 0 of the whole iteration
   index pitch;
   index cols;
-  bool isView;
 };
 
 template <class F>
@@ -62,20 +62,20 @@ INLINE void fillBlock(float* d, float x) {
 static void chainMemory(int op, index v0, index n, index perRow, const Operand& d, const Operand& a) {
   switch (op) {
     case CHAIN_LOAD:
-      eachOfRows(v0, n, perRow, a.at, a.pitch, a.step, d.at, [](float* p, float* r, index) { copyBlock(r, p); });
+      eachOfRows(v0, n, perRow, a.at, a.pitch, a.step, d.now, [](float* p, float* r, index) { copyBlock(r, p); });
       break;
     case CHAIN_LOAD_ROW:
-      eachOfRows(v0, n, perRow, a.at, 0, a.step, d.at, [](float* p, float* r, index) { copyBlock(r, p); });
+      eachOfRows(v0, n, perRow, a.at, 0, a.step, d.now, [](float* p, float* r, index) { copyBlock(r, p); });
       break;
     case CHAIN_LOAD_COLUMN:
-      eachOfRows(v0, n, perRow, a.at, a.pitch, 0, d.at, [](float* p, float* r, index) { fillBlock(r, *p); });
+      eachOfRows(v0, n, perRow, a.at, a.pitch, 0, d.now, [](float* p, float* r, index) { fillBlock(r, *p); });
       break;
     case CHAIN_LOAD_SCALAR:
-      for (index v = 0; v < n; v++) fillBlock(d.at + v * LANES, *a.at);
+      for (index v = 0; v < n; v++) fillBlock(d.now + v * LANES, *a.at);
       break;
     case CHAIN_STORE: {
       index cols = d.cols;
-      eachOfRows(v0, n, perRow, d.at, d.pitch, d.step, a.at, [cols](float* p, float* r, index first) {
+      eachOfRows(v0, n, perRow, d.at, d.pitch, d.step, a.now, [cols](float* p, float* r, index first) {
         if (first + LANES <= cols) copyBlock(p, r);
         else
           for (index i = 0; first + i < cols; i++) ((i32*)p)[i] = ((const i32*)r)[i];
@@ -85,8 +85,7 @@ static void chainMemory(int op, index v0, index n, index perRow, const Operand& 
   }
 }
 
-// Place of the block's first vector: views go on, registers begin again.
-#define AT(x) ((x).isView ? (x).at + v0 * (x).step : (x).at), (x).step
+#define AT(x) (x).now, (x).step
 #define MAP1(expression) map1(n, AT(d), AT(a), [](vf a) { return expression; })
 #define MAP2(expression) map2(n, AT(d), AT(a), AT(b), [](vf a, vf b) { return expression; })
 #define MAP3(expression) map3(n, AT(d), AT(a), AT(b), AT(c), [](vf a, vf b, vf c) { return expression; })
@@ -146,16 +145,23 @@ static void runChain(const i32* code, float* const* slots) {
   using namespace chain_field;
   const index vectors = code[chain_field::vectors], perRow = code[chain_field::perRow], block = code[chain_field::block];
   const i32 registers = code[chain_field::registers];
+  if (!vectors) return;
   float* scratch = slots[code[chain_field::scratch]] + code[chain_field::scratch + 1];
   const i32 viewCount = code[views];
   const i32* view = code + views + 1;
   Operand operands[MAXIMUM_OPERANDS];
-  for (i32 i = 0; i < viewCount; i++, view += views_integers)
-    operands[i] = {slots[view[views_at]] + view[views_at + 1], view[views_step], view[views_pitch], view[views_cols], true};
-  for (i32 i = 0; i < registers; i++) operands[viewCount + i] = {scratch + i * block * LANES, LANES, 0, 0, false};
+  for (i32 i = 0; i < viewCount; i++, view += views_integers) {
+    float* at = slots[view[views_at]] + view[views_at + 1];
+    operands[i] = {at, view[views_step], at, view[views_pitch], view[views_cols]};
+  }
+  for (i32 i = 0; i < registers; i++) operands[viewCount + i] = {scratch + i * block * LANES, LANES, nullptr, 0, 0};
   const i32 count = *view;
-  for (index v0 = 0; v0 < vectors; v0 += block)
-    chainBlock(view + 1, count, operands, v0, vectors - v0 < block ? vectors - v0 : block, perRow);
+  for (index v0 = 0;;) {
+    const index n = vectors - v0 < block ? vectors - v0 : block;
+    chainBlock(view + 1, count, operands, v0, n, perRow);
+    if ((v0 += n) >= vectors) break;
+    for (i32 i = 0; i < viewCount; i++) operands[i].now += n * operands[i].step;
+  }
 }
 
 #undef AT

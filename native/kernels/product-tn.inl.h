@@ -2,24 +2,34 @@
 // all segments, its columns summed on the way; A needs no transposition, its rows are packed into groups of as many columns as a
 // tile has rows. Where scratch is too small even for one row, the same tiles read A and B in place.
 
-/** Packs `rows` rows of B into panels of TILE_BLOCKS blocks, [panel][rows][width], and adds the sums of the columns to `sums`. */
+/** Packs a panel of NB blocks, [rows][NB*16], and adds the sums of its columns to `sums`. */
+template <int NB>
+static void packPanel(const float* b, index pitch, index rows, float* out, float* sums) {
+  constexpr int NV = NB * BV;
+  vf sum[NV];
+  UNROLL for (int j = 0; j < NV; j++) sum[j] = vf{};
+  for (index k = 0; k < rows; k++, b += pitch, out += NV * VW) {
+    UNROLL for (int j = 0; j < NV; j++) {
+      vf x = load(b + j * VW);
+      sum[j] += x;
+      store(out + j * VW, x);
+    }
+  }
+  if (sums)
+    UNROLL for (int j = 0; j < NV; j++) store(sums + j * VW, load(sums + j * VW) + sum[j]);
+}
+
+template <int NB>
+INLINE void packPanelOf(int blocks, const float* b, index pitch, index rows, float* out, float* sums) {
+  if (blocks == NB) packPanel<NB>(b, pitch, rows, out, sums);
+  else if constexpr (NB > 1) packPanelOf<NB - 1>(blocks, b, pitch, rows, out, sums);
+}
+
+/** Packs `rows` rows of B into panels of TILE_BLOCKS blocks, [panel][rows][width]. */
 static void packRows(const float* b, index pitch, index rows, index blocks, float* out, float* sums) {
   for (index first = 0; first < blocks; first += TILE_BLOCKS) {
     const index width = blocks - first < TILE_BLOCKS ? blocks - first : (index)TILE_BLOCKS;
-    for (index j = 0; j < width * BV; j++) {
-      const float* src = b + first * LANES + j * VW;
-      float* dst = out + j * VW;
-      vf sum = vf{};
-      for (index k = 0; k < rows; k++, src += pitch, dst += width * LANES) {
-        vf x = load(src);
-        sum += x;
-        store(dst, x);
-      }
-      if (sums) {
-        float* s = sums + first * LANES + j * VW;
-        store(s, load(s) + sum);
-      }
-    }
+    packPanelOf<TILE_BLOCKS>((int)width, b + first * LANES, pitch, rows, out, sums ? sums + first * LANES : nullptr);
     out += rows * width * LANES;
   }
 }

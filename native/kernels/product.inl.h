@@ -67,9 +67,10 @@ static __attribute__((noinline)) void tile(const Product& product, index row) {
       a += step;
     }
   }
-  float* dst = product.dst + row * product.dstPitch;
+  const index dstPitch = product.dstPitch;
+  float* dst = product.dst + row * dstPitch;
   UNROLL for (int i = 0; i < MR; i++)
-    UNROLL for (int j = 0; j < NV; j++) store(dst + i * product.dstPitch + j * VW, sum[i][j]);
+    UNROLL for (int j = 0; j < NV; j++) store(dst + i * dstPitch + j * VW, sum[i][j]);
 }
 
 template <int MR, int NB, bool UNIT>
@@ -135,7 +136,8 @@ static __attribute__((noinline)) void rowTile(const Product& product) {
   if constexpr (KS >= 8) addHalf<KS, NV>(sum, 4);
   if constexpr (KS >= 4) addHalf<KS, NV>(sum, 2);
   if constexpr (KS >= 2) addHalf<KS, NV>(sum, 1);
-  UNROLL for (int j = 0; j < NV; j++) store(product.dst + j * VW, sum[0][j]);
+  float* dst = product.dst;
+  UNROLL for (int j = 0; j < NV; j++) store(dst + j * VW, sum[0][j]);
 }
 
 // Blocks of one row that are done at once: eight vectors.

@@ -1,5 +1,5 @@
 /** A classifier of texts: the model with its tokenizer, the length of a row and the names of the classes. All of it is in the bundle. */
-import { layers, loadBundle, type Model, type NdArray, sequential, text, UnrolledError } from '../index.ts';
+import { layers, loadModel, type Model, type NdArray, sequential, text, UnrolledError } from '../index.ts';
 import type { RecurrentLayerName } from './options.ts';
 
 export interface ClassifierShape {
@@ -112,7 +112,7 @@ export class Classifier {
   }
 
   static async load(path: string): Promise<Classifier> {
-    const { model, tokenizer, notes } = await loadBundle(path);
+    const { model, tokenizer, notes } = await loadModel(path);
     const { kind, length, classes } = (notes ?? {}) as Partial<Preparation>;
     if (!tokenizer || kind !== 'text classifier' || !length || !classes)
       throw new UnrolledError(

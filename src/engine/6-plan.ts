@@ -6,8 +6,10 @@
  */
 import type { Graph, Node, Value } from '../ir/graph.ts';
 import { scanAttributes } from '../ir/graph.ts';
+import { LANES } from '../ir/kernels.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
 import type { Groups } from './layouts.ts';
+import { findOverlays } from './overlays.ts';
 import { Arena, type Buffer, footingOf, isWhole, type Place, samePlace, stepOf, whole, within } from './places.ts';
 import { packedFloats, partOf, viewOf, viewOps } from './views.ts';
 
@@ -95,6 +97,7 @@ class Planner {
   plan(): PlannedGraph {
     const { graph } = this;
     this.wantTargets();
+    this.wantOverlays();
     for (const node of [...graph.nodes].reverse()) if (node.op === 'concat') this.wantParts(node);
     graph.nodes.forEach((node, i) => this.place(node, i));
     this.finish();
@@ -123,6 +126,17 @@ class Planner {
       const target = this.targets[i];
       if (target && this.mayMakeAt(value, target)) this.wanted.set(value, target.place);
     });
+  }
+
+  /** Stacks of activations are made where their gradients will be. */
+  private wantOverlays(): void {
+    for (const { gradients, activations } of findOverlays(this.graph, (v) => this.context.groups.get(v) ?? 1)) {
+      if (this.wanted.has(gradients) || activations.some((v) => this.wanted.has(v))) continue;
+      const place = this.fresh(gradients, this.position.get(activations[0].node) as number);
+      this.wanted.set(gradients, place);
+      const { groups, pitch } = place.footing;
+      activations.forEach((v, g) => this.wanted.set(v, within(place, g * LANES, { ...this.layout(v), pitch, step: groups * LANES })));
+    }
   }
 
   private mayMakeAt(value: Value, { place, occupant }: Target): boolean {
@@ -264,7 +278,7 @@ class Planner {
       if (j < carries || results[j]) return;
       const outer = node.outputs[j];
       const wish = this.wanted.get(outer);
-      const place = wish && isWhole(wish) ? wish : whole(this.arena.add(floatsOf(this.layout(outer)), i, `${label(node)} stack ${j - carries}`), this.layout(outer));
+      const place = wish && (isWhole(wish) || v.node.op === 'chain') ? wish : whole(this.arena.add(floatsOf(this.layout(outer)), i, `${label(node)} stack ${j - carries}`), this.layout(outer));
       results[j] = place;
       const step = v.type.shape.length ? stepOf(place, loop, this.layout(v), length, reverse) : scalarStep(place, loop, length, reverse);
       targets[j] = { place: step, occupant: null };

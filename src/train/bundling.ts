@@ -11,8 +11,6 @@ import type { Counters } from './trainer.ts';
 export interface BundleSettings {
   /** Saved with the model: a tokenizer, or its JSON text. */
   readonly tokenizer?: { toJSON(): unknown } | string | null;
-  /** Saved with the model: anything that JSON holds. */
-  readonly metadata?: unknown;
   /** Saved with the model: anything that is JSON, such as the names of the classes. */
   readonly notes?: unknown;
 }

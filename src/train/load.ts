@@ -12,8 +12,8 @@ export interface LoadedModel {
   readonly model: Model;
   /** What was saved with the model; null: none. */
   readonly tokenizer: Tokenizer | null;
-  /** What was given to `save` as metadata; null: nothing. */
-  readonly metadata: unknown;
+  /** What was given to `save` as notes; null: nothing. */
+  readonly notes: unknown;
   /** ISO 8601. */
   readonly savedAt: string;
 }
@@ -27,7 +27,7 @@ export function modelFromBytes(bytes: Uint8Array, options: LoadOptions = {}, whe
   return {
     model,
     tokenizer: tokenizer === null ? null : Tokenizer.fromJSON(tokenizer),
-    metadata: metadata.user ?? null,
+    notes: metadata.notes ?? null,
     savedAt: String(metadata.savedAt),
   };
 }

@@ -2,25 +2,27 @@
  * A model: layers placed in a network, their weights, and what can be done with them. `sequential` and the readers of files make models;
  * the work itself is in the files beside this one.
  */
-import { NdArray, type NdArrayData } from '../core/array.ts';
+import { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { formatShape, sameShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { OpenShape } from '../layers/layer.ts';
 import type { Machine } from '../vm/vm.ts';
-import { batchesOf, chooseBatchSize, feedOf, Pace, shapesOf, walkBatches } from './batches.ts';
+import { chooseBatchSize } from './batches.ts';
 import { type Bundled, type BundleSettings, bundleBytes, compileToKeras, writeBundle } from './bundling.ts';
 import type { TrainedModel } from './callbacks.ts';
 import { type Compilation, compileSettings, type CompileSettings, objectiveOf } from './compilation.ts';
 import { arrayOf, type ClassWeight, type Dataset, inputArrays, inputColumns, type ModelData, splitDataset, targetColumn, weightColumn } from './data.ts';
+import { type DerivativeRun, type Gradients, runLossAndGradients, runVjp } from './derivatives.ts';
 import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
 import type { History } from './history.ts';
 import { sequentialToKeras } from '../formats/keras-config.ts';
 import type { Network, PlacedLayer } from './network.ts';
+import { runPredict } from './predict.ts';
 import { ProgressBar, processWriter } from './progress.ts';
 import { Session, type Values } from './session.ts';
-import { haltedLeaf, resultOf, shapesKey, slotLeaf, feedNames, traceLossAndGradients, tracePredict, traceVjp, type BatchShapes } from './steps.ts';
-import { formatSummary, type SummaryOptions } from './summary.ts';
+import { haltedLeaf, slotLeaf } from './steps.ts';
+import { formatSummary, type SummaryOptions, summaryTable } from './summary.ts';
 import { type Counters, Trainer } from './trainer.ts';
 
 export interface ModelOptions {
@@ -174,24 +176,10 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** The table of layers, shapes and parameter counts; printed, and returned. */
   summary(options: SummaryOptions = {}): string {
     optionsOf(options, ['style', 'lineLength', 'showTrainable', 'print'], 'summary');
-    const { network } = this;
-    const count = (trainable: boolean) =>
-      (network?.weights ?? []).reduce((n, w) => n + (w.trainable === trainable ? sizeOf(w.spec.shape) : 0), 0);
     // Keras counts the iteration and the learning rate among the optimizer's values.
-    const slots = this.session.names().filter((name) => name.startsWith('optimizer/') && this.session.has(name));
-    const optimizer = slots.length || this.session.has(haltedLeaf) ? slots.reduce((n, name) => n + sizeOf(this.session.shapeOf(name)), 2) : null;
-    const rows = (network?.layers ?? this.architecture.layers).flatMap(({ layer, name }, index) => {
-      if (layer.className === 'InputLayer') return [];
-      const own = network?.weights.filter((w) => w.layer === index);
-      return [{
-        name,
-        className: layer.className,
-        shapes: network?.calls.find((call) => call.layer === index)?.shapes ?? null,
-        parameters: own ? own.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
-        trainable: own?.length ? layer.trainable : null,
-      }];
-    });
-    const text = formatSummary({ name: this.name, rows, totals: { trainable: count(true), nonTrainable: count(false), optimizer } }, options);
+    const slots = this.session.names().filter((name) => name.startsWith('optimizer/'));
+    const kept = this.session.has(haltedLeaf) ? slots.reduce((n, name) => n + sizeOf(this.session.shapeOf(name)), 2) : null;
+    const text = formatSummary(summaryTable(this.name, this.architecture.layers, this.network, kept), options);
     if (options.print !== null) (options.print ?? console.log)(text);
     return text;
   }
@@ -293,7 +281,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'verbose'], 'evaluate');
     const { set, trainer } = this.objectiveData(x, y, options, 'evaluate');
     const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('evaluate'), set.count, 'evaluate');
-    const bar = progressBar(options.verbose, batchesOf(set.count, batchSize).length);
+    const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
     return trainer.evaluate(set, batchSize, (done, logs) => bar?.update(done, logs));
   }
 
@@ -318,47 +306,14 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     optionsOf(options, ['batchSize', 'mask', 'verbose'], 'predict');
     const { set, network } = this.inputData(x, options.mask, 'predict');
     const batchSize = chooseBatchSize(options.batchSize, network, set.count, 'predict');
-    const batches = batchesOf(set.count, batchSize);
-    const bar = progressBar(options.verbose, batches.length);
-    const parts: NdArrayData[][] = network.outputs.map(() => []);
-    let done = 0;
-    const walk = walkBatches({
-      session: this.session,
-      set,
-      batches,
-      order: null,
-      pace: new Pace(),
-      limit: Number.POSITIVE_INFINITY,
-      stepFor: (shapes) => this.session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes)),
-    });
-    for await (const { results } of walk) {
-      for (const result of results) for (let i = 0; i < parts.length; i++) parts[i].push(resultOf(result, `y${i}`));
-      done += results.length;
-      bar?.update(done, {});
-    }
-    const shapes = this.outputShapes;
-    return oneOrList(parts.map((list, i) => joinRows(list, set.count, shapes[i]))) as Output;
+    const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
+    return oneOrList(await runPredict(this.session, network, set, batchSize, (done) => bar?.update(done, {}))) as Output;
   }
 
-  /** All samples as one batch. */
-  private wholeBatch(set: Dataset): { shapes: BatchShapes; feed: Record<string, ArrayLike<number>> } {
-    const batch = { index: 0, from: 0, to: set.count };
-    return { shapes: shapesOf(set, batch), feed: feedOf(set, null, batch) };
-  }
-
-  /** Gradients out of a step: zeros where nothing flows, null for inputs that are indices. */
-  private derivativesOf(network: Network, result: Readonly<Record<string, Values | Int32Array>>, set: Dataset) {
-    const weightGradients = network.weights.map(({ path, spec }) => {
-      const g = result[`weight/${path}`];
-      return g ? NdArray.from(g, spec.shape) : NdArray.zeros(spec.shape);
-    });
-    const inputGradients = network.inputs.map(({ dtype }, i) => {
-      if (dtype === 'i32') return null;
-      const shape = [set.count, ...set.inputs[i].shape];
-      const g = result[`input/${i}`];
-      return g ? NdArray.from(g, shape) : NdArray.zeros(shape);
-    });
-    return { weightGradients, inputGradients: inputGradients.length === 1 ? inputGradients[0] : inputGradients };
+  /** What a derivative runs on; with `training`, dropout draws as in the next step. */
+  private derivativeRun(network: Network, set: Dataset, training: boolean): DerivativeRun {
+    const key = training ? RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32() : null;
+    return { session: this.session, network, set, key };
   }
 
   /**
@@ -367,52 +322,19 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
    *
    * @param outputGradients one array, or a list in the order of the outputs; null: zero
    */
-  async vjp(x: ModelData, outputGradients: ModelData | readonly (ModelData | null)[], options: DerivativeOptions = {}) {
+  async vjp(x: ModelData, outputGradients: ModelData | readonly (ModelData | null)[], options: DerivativeOptions = {}): Promise<Gradients & { outputs: Output }> {
     optionsOf(options, ['training', 'mask'], 'vjp');
     const { set, network } = this.inputData(x, options.mask, 'vjp');
-    const given = (network.outputs.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map((g) => g ?? null);
-    if (given.length !== network.outputs.length) fail('DATA', 'vjp: outputGradients', `a list of ${network.outputs.length} arrays, one per output`, `a list of ${given.length}`);
-    const { shapes, feed } = this.wholeBatch(set);
-    const has = given.map((g) => g !== null);
-    const outputShapes = this.outputShapesFor(network, set);
-    given.forEach((g, i) => {
-      if (g === null) return;
-      const array = arrayOf(g, `vjp: outputGradients[${i}]`);
-      if (!sameShape(array.shape, outputShapes[i])) fail('SHAPE', `vjp: outputGradients[${i}]`, formatShape(outputShapes[i]), formatShape(array.shape));
-      feed[feedNames.cotangent(i)] = array.data;
-    });
-    const training = options.training ?? false;
-    if (training) feed[feedNames.key] = this.drawKey();
-    const step = await this.session.prepare(`vjp ${shapesKey(shapes)} ${has} ${training}`, traceVjp(network, has, training, shapes));
-    const [result] = await this.session.run(step, [feed]);
-    const outputs = network.outputs.map((_, i) => NdArray.from(resultOf(result, `y${i}`), outputShapes[i]));
-    return { outputs: oneOrList(outputs) as Output, ...this.derivativesOf(network, result, set) };
-  }
-
-  /** Concrete shapes of the outputs for a batch: the network is arranged for it, without weights. */
-  private outputShapesFor(network: Network, set: Dataset): Shape[] {
-    const concrete = this.architecture.arrange([set.count, ...set.inputs[0].shape]) ?? network;
-    return concrete.outputs.map((r) =>
-      concrete.calls[r.call].shapes[r.output].map((d, i) => d ?? (i === 0 ? set.count : (set.inputs[0].shape[i - 1] as number))),
-    );
-  }
-
-  private drawKey(): Int32Array {
-    return RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32();
+    const { outputs, ...gradients } = await runVjp(this.derivativeRun(network, set, options.training ?? false), outputGradients);
+    return { outputs: oneOrList(outputs) as Output, ...gradients };
   }
 
   /** The loss of one batch, and its gradients for weights (in the order of `getWeights`) and inputs (null for indices). */
-  async lossAndGradients(x: ModelData, y: ModelData, options: WeightOptions & DerivativeOptions = {}) {
+  async lossAndGradients(x: ModelData, y: ModelData, options: WeightOptions & DerivativeOptions = {}): Promise<Gradients & { loss: number }> {
     optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'training'], 'lossAndGradients');
     const { set, trainer } = this.objectiveData(x, y, options, 'lossAndGradients');
-    const network = this.builtNetwork('lossAndGradients');
-    const { shapes, feed } = this.wholeBatch(set);
-    const training = options.training ?? false;
-    if (training) feed[feedNames.key] = this.drawKey();
-    const key = `lossAndGradients ${shapesKey(shapes)} ${trainer.objective.target.join('x')} ${training}`;
-    const step = await this.session.prepare(key, traceLossAndGradients(network, trainer.objective, training, shapes));
-    const [result] = await this.session.run(step, [feed]);
-    return { loss: resultOf(result, 'loss')[0], ...this.derivativesOf(network, result, set) };
+    const run = this.derivativeRun(this.builtNetwork('lossAndGradients'), set, options.training ?? false);
+    return runLossAndGradients(run, trainer);
   }
 
   /** What the compiler made of the steps that have run: graph, program, memory map and operation counts, as text. */
@@ -480,21 +402,6 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
 function oneOrList<T>(list: T[]): T | T[] {
   return list.length === 1 ? list[0] : list;
-}
-
-/** The rows of all batches under each other. */
-function joinRows(parts: readonly NdArrayData[], count: number, open: OpenShape): NdArray {
-  const total = parts.reduce((n, part) => n + part.length, 0);
-  const joined = new (parts[0].constructor as { new (n: number): NdArrayData })(total);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  // At most one axis beside the batch is open, the length; what is left over is its size.
-  const known = open.slice(1).reduce((n: number, d) => n * (d ?? 1), count);
-  const shape = [count, ...open.slice(1).map((d) => d ?? (known ? total / known : 0))];
-  return NdArray.from(joined, shape);
 }
 
 function progressBar(verbose: Verbosity | undefined, target: number): ProgressBar | null {

@@ -2,7 +2,9 @@
  * The table of a model, as Keras prints it: `keras3` in the box of its table library, `keras2` in plain rules.
  * Source: Keras 3, `keras/src/utils/summary_utils.py` (with the column rules of rich 13), and tf-keras, `layer_utils.print_summary`.
  */
+import { sizeOf } from '../core/shape.ts';
 import type { OpenShape } from '../layers/layer.ts';
+import type { Network, PlacedLayer } from './network.ts';
 
 export interface SummaryRow {
   readonly name: string;
@@ -37,6 +39,32 @@ export interface SummaryOptions {
   readonly showTrainable?: boolean;
   /** Where the text goes; null: nowhere, it is only returned. Default: the console. */
   readonly print?: ((text: string) => void) | null;
+}
+
+/** The rows and totals of a model. @param optimizer values that the optimizer keeps; null: none yet */
+export function summaryTable(
+  name: string,
+  layers: readonly PlacedLayer[],
+  network: Network | null,
+  optimizer: number | null,
+): SummaryTable {
+  const rows = (network?.layers ?? layers).flatMap(({ layer, name: own }, index): SummaryRow[] => {
+    // Keras leaves the input of a sequential model out.
+    if (layer.className === 'InputLayer') return [];
+    const weights = network?.weights.filter((w) => w.layer === index);
+    return [
+      {
+        name: own,
+        className: layer.className,
+        shapes: network?.calls.find((call) => call.layer === index)?.shapes ?? null,
+        parameters: weights ? weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
+        trainable: weights?.length ? layer.trainable : null,
+      },
+    ];
+  });
+  const count = (trainable: boolean) =>
+    (network?.weights ?? []).reduce((n, w) => n + (w.trainable === trainable ? sizeOf(w.spec.shape) : 0), 0);
+  return { name, rows, totals: { trainable: count(true), nonTrainable: count(false), optimizer } };
 }
 
 /** `(None, 7, 100)`: Python's way, as in Keras's tables. */

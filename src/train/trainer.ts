@@ -27,7 +27,8 @@ export class Trainer {
   private readonly network: Network;
   private readonly optimizer: Optimizer;
   private readonly counters: Counters;
-  private readonly key: RandomKey;
+  private readonly stepKey: RandomKey;
+  private readonly shuffleKey: RandomKey;
   private readonly scalarNames: readonly string[];
 
   constructor(session: Session, network: Network, optimizer: Optimizer, objective: Objective, counters: Counters, key: RandomKey) {
@@ -37,7 +38,8 @@ export class Trainer {
     this.objective = objective;
     this.metrics = objective.metrics;
     this.counters = counters;
-    this.key = key;
+    this.stepKey = key.split('step');
+    this.shuffleKey = key.split('shuffle');
     this.scalarNames = Object.keys(optimizer.scalars(0, 1));
   }
 
@@ -53,7 +55,8 @@ export class Trainer {
     }
   }
 
-  private objectiveKey(): string {
+  /** Tells objectives apart in the keys of steps. */
+  get objectiveKey(): string {
     const { loss, metrics, target } = this.objective;
     return `${loss.className} ${metrics.map(({ name, metric }) => `${name}=${metric.className}`).join(',')} ${target.join('x')}`;
   }
@@ -61,17 +64,17 @@ export class Trainer {
   trainStep(shapes: BatchShapes): Promise<CompiledStep> {
     this.declareSlots();
     const trace = traceTrain(this.network, this.objective, this.optimizer, this.scalarNames, shapes);
-    return this.session.prepare(`train ${shapesKey(shapes)} ${this.objectiveKey()}`, trace);
+    return this.session.prepare(`train ${shapesKey(shapes)} ${this.objectiveKey}`, trace);
   }
 
   private evaluateStep(shapes: BatchShapes): Promise<CompiledStep> {
-    return this.session.prepare(`evaluate ${shapesKey(shapes)} ${this.objectiveKey()}`, traceEvaluate(this.network, this.objective, shapes));
+    return this.session.prepare(`evaluate ${shapesKey(shapes)} ${this.objectiveKey}`, traceEvaluate(this.network, this.objective, shapes));
   }
 
   /** Key and scalars of a step that comes `ahead` of the next one. */
   trainFeed(ahead: number): Feed {
     const iteration = this.counters.iteration + ahead;
-    const feed: Record<string, ArrayLike<number>> = { [feedNames.key]: this.key.split('step').split(iteration).toInt32() };
+    const feed: Record<string, ArrayLike<number>> = { [feedNames.key]: this.stepKey.split(iteration).toInt32() };
     const scalars = this.optimizer.scalars(iteration, this.counters.learningRate);
     for (const [name, value] of Object.entries(scalars)) feed[feedNames.scalar(name)] = Float64Array.of(value);
     return feed;
@@ -84,7 +87,7 @@ export class Trainer {
 
   /** The order of the samples in the epoch that starts now. */
   order(count: number): Int32Array {
-    return this.key.split('shuffle').split(this.counters.iteration).permutation(count);
+    return this.shuffleKey.split(this.counters.iteration).permutation(count);
   }
 
   /** Loss and metrics over a data set. */

@@ -1,4 +1,4 @@
-/** Outputs and gradients of the three cells, masks included, against NumPy in float64 (`test/golden/cells.py`). */
+/** Outputs and gradients of the three cells, masks included, against NumPy in float64 (`test/golden/golden-cells.py`). */
 import { describe, expect, test } from 'vitest';
 import { layers, type Model, modelFromKerasConfig, sequential } from '../../src/index.ts';
 import { openMachine } from '../../src/vm/open.ts';
@@ -26,7 +26,7 @@ interface CellCase {
   inputGradient: Precise;
 }
 
-const { unit, cases } = readGolden<{ unit: number; cases: CellCase[] }>('cells.json');
+const { unit, cases } = readGolden<{ unit: number; cases: CellCase[] }>('golden-cells.json');
 const { host } = (await openMachine()).traits;
 const tolerance = host === 'oracle' ? 1e-10 : 1e-5;
 

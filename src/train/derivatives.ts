@@ -1,0 +1,94 @@
+/** Gradients of a whole batch at once, for those who drive a model from outside. */
+import { NdArray } from '../core/array.ts';
+import { fail } from '../core/errors.ts';
+import { formatShape, sameShape, type Shape } from '../core/shape.ts';
+import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
+import { type Batch, feedOf, shapesOf } from './batches.ts';
+import { arrayOf, type Dataset } from './data.ts';
+import type { Network } from './network.ts';
+import type { Session } from './session.ts';
+import { feedNames, resultOf, shapesKey, traceLossAndGradients, traceVjp } from './steps.ts';
+import type { Trainer } from './trainer.ts';
+
+export interface Gradients {
+  /** In the order of `getWeights`; zeros where nothing flows. */
+  readonly weightGradients: NdArray[];
+  /** One array, or a list in the order of the inputs; null for inputs that are indices. */
+  readonly inputGradients: NdArray | null | (NdArray | null)[];
+}
+
+export interface DerivativeRun {
+  readonly session: Session;
+  readonly network: Network;
+  /** All of it is one batch. */
+  readonly set: Dataset;
+  /** The key of the draws, where dropout is to draw; null: it does not. */
+  readonly key: Int32Array | null;
+}
+
+const whole = ({ count }: Dataset): Batch => ({ index: 0, from: 0, to: count });
+
+function feedWhole({ set, key }: DerivativeRun): Record<string, ArrayLike<number>> {
+  const feed = feedOf(set, null, whole(set));
+  if (key) feed[feedNames.key] = key;
+  return feed;
+}
+
+function gradientsOf({ network, set }: DerivativeRun, result: Result): Gradients {
+  const array = (name: string, shape: Shape) => (result[name] ? NdArray.from(result[name], shape) : NdArray.zeros(shape));
+  const inputs = network.inputs.map(({ dtype }, i) =>
+    dtype === 'i32' ? null : array(`input/${i}`, [set.count, ...set.inputs[i].shape]),
+  );
+  return {
+    weightGradients: network.weights.map(({ path, spec }) => array(`weight/${path}`, spec.shape)),
+    inputGradients: inputs.length === 1 ? inputs[0] : inputs,
+  };
+}
+
+async function runOnce(session: Session, step: CompiledStep, feed: Feed): Promise<Result> {
+  const [result] = await session.run(step, [feed]);
+  return result;
+}
+
+/** Shapes of the outputs for the data at hand: open sizes are the batch and the length of the input. */
+function concreteOutputs({ network, set }: DerivativeRun): Shape[] {
+  const [input] = set.inputs;
+  return network.outputs.map((r) =>
+    network.calls[r.call].shapes[r.output].map((d, i) => (i === 0 ? set.count : (d ?? input.shape[i - 1]))),
+  );
+}
+
+/** Outputs, and the gradients of sum(outputs * given). */
+export async function runVjp(run: DerivativeRun, outputGradients: unknown): Promise<Gradients & { outputs: NdArray[] }> {
+  const { session, network, set } = run;
+  const shapes = concreteOutputs(run);
+  const given = (shapes.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map((g) => g ?? null);
+  if (given.length !== shapes.length)
+    fail('DATA', 'vjp: outputGradients', `a list of ${shapes.length} arrays, one per output`, `a list of ${given.length}`);
+  const feed = feedWhole(run);
+  given.forEach((g, i) => {
+    if (g === null) return;
+    const where = `vjp: outputGradients${shapes.length > 1 ? `[${i}]` : ''}`;
+    const array = arrayOf(g, where);
+    if (!sameShape(array.shape, shapes[i])) fail('SHAPE', where, formatShape(shapes[i]), formatShape(array.shape));
+    feed[feedNames.cotangent(i)] = array.data;
+  });
+  const has = given.map((g) => g !== null);
+  const batch = shapesOf(set, whole(set));
+  const training = run.key !== null;
+  const step = await session.prepare(`vjp ${shapesKey(batch)} ${has} ${training}`, traceVjp(network, has, training, batch));
+  const result = await runOnce(session, step, feed);
+  const outputs = shapes.map((shape, i) => NdArray.from(resultOf(result, `y${i}`), shape));
+  return { outputs, ...gradientsOf(run, result) };
+}
+
+/** The loss and its gradients. */
+export async function runLossAndGradients(run: DerivativeRun, trainer: Trainer): Promise<Gradients & { loss: number }> {
+  const { session, network, set } = run;
+  const batch = shapesOf(set, whole(set));
+  const training = run.key !== null;
+  const trace = traceLossAndGradients(network, trainer.objective, training, batch);
+  const key = `lossAndGradients ${shapesKey(batch)} ${trainer.objectiveKey} ${training}`;
+  const result = await runOnce(session, await session.prepare(key, trace), feedWhole(run));
+  return { loss: resultOf(result, 'loss')[0], ...gradientsOf(run, result) };
+}

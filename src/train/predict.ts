@@ -1,0 +1,49 @@
+/** Outputs for a data set, batch by batch. */
+import { NdArray, type NdArrayData } from '../core/array.ts';
+import type { OpenShape } from '../layers/layer.ts';
+import { batchesOf, Pace, walkBatches } from './batches.ts';
+import type { Dataset } from './data.ts';
+import type { Network } from './network.ts';
+import type { Session } from './session.ts';
+import { resultOf, shapesKey, tracePredict } from './steps.ts';
+
+/** One array per output, all samples in their order. */
+export async function runPredict(
+  session: Session,
+  network: Network,
+  set: Dataset,
+  batchSize: number,
+  each: (done: number) => void,
+): Promise<NdArray[]> {
+  const parts: NdArrayData[][] = network.outputs.map(() => []);
+  let done = 0;
+  const walk = walkBatches({
+    session,
+    set,
+    batches: batchesOf(set.count, batchSize),
+    order: null,
+    pace: new Pace(),
+    limit: Number.POSITIVE_INFINITY,
+    stepFor: (shapes) => session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes)),
+  });
+  for await (const { results } of walk) {
+    for (const result of results) for (let i = 0; i < parts.length; i++) parts[i].push(resultOf(result, `y${i}`));
+    done += results.length;
+    each(done);
+  }
+  return network.outputs.map((r, i) => joinRows(parts[i], set.count, network.calls[r.call].shapes[r.output]));
+}
+
+/** The rows of all batches under each other. */
+function joinRows(parts: readonly NdArrayData[], count: number, open: OpenShape): NdArray {
+  const total = parts.reduce((n, part) => n + part.length, 0);
+  const joined = new (parts[0].constructor as { new (n: number): NdArrayData })(total);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  // At most one axis beside the batch is open, the length; what is left over is its size.
+  const known = open.slice(1).reduce((n: number, d) => n * (d ?? 1), count);
+  return NdArray.from(joined, [count, ...open.slice(1).map((d) => d ?? (known ? total / known : 0))]);
+}
