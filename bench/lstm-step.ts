@@ -48,8 +48,9 @@ function rowOf(name: string, times: readonly number[], peak: number): Row {
 async function native(): Promise<void> {
   const { rate, host, isa } = await measurePeak();
   const torch = await TorchPeer.start();
-  const contestants = { unrolled: ours(), ...(torch ? { PyTorch: () => torch.run(order) } : {}) };
-  const times: Record<string, number[]> = await interleave(contestants, rounds);
+  const contestants: Record<string, () => Promise<number>> = { unrolled: ours() };
+  if (torch) contestants.PyTorch = () => torch.run(order);
+  const times = await interleave(contestants, rounds);
   torch?.stop();
   const rows = [rowOf(`unrolled, ${host} ${isa}`, times.unrolled, rate)];
   if (torch) {

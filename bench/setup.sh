@@ -3,7 +3,7 @@
 # Another Python that has torch can be named by UNROLLED_PYTHON instead. What cannot be installed is named; the benchmarks then skip it.
 set -u
 cd "$(dirname "$0")"
-npm install --no-audit --no-fund || echo 'TensorFlow.js: not installed'
+npm install --prefix peers --no-audit --no-fund || echo 'TensorFlow.js: not installed'
 if [ -n "${UNROLLED_PYTHON:-}" ]; then
   echo "PyTorch: taken from $UNROLLED_PYTHON"
 elif python3 -m venv .venv && .venv/bin/pip install --quiet torch numpy; then

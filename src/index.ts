@@ -1,4 +1,5 @@
 /** The public names of `unrolled`, one per line. */
+// biome-ignore-all assist/source/organizeImports: grouped by what they are for
 
 // Models
 export { sequential } from './train/sequential.ts';
@@ -6,16 +7,18 @@ export { modelFromKerasConfig } from './train/sequential.ts';
 export { loadModel } from './train/load.ts';
 export { modelFromBytes } from './train/load.ts';
 export { explain } from './train/explain.ts';
-export type { LoadedModel } from './train/load.ts';
-export type { LoadOptions } from './train/load.ts';
 export type { Model } from './train/model.ts';
 export type { Sequential } from './train/sequential.ts';
-export type { ModelOptions } from './train/model.ts';
-export type { PredictOptions } from './train/model.ts';
-export type { DerivativeOptions } from './train/model.ts';
-export type { WeightOptions } from './train/model.ts';
+export type { ModelOptions } from './train/model-options.ts';
+export type { PredictOptions } from './train/model-options.ts';
+export type { EvaluateOptions } from './train/model-options.ts';
+export type { DerivativeOptions } from './train/model-options.ts';
+export type { WeightOptions } from './train/model-options.ts';
+export type { Gradients } from './train/derivatives.ts';
 export type { SummaryOptions } from './train/summary.ts';
 export type { BundleSettings } from './train/bundling.ts';
+export type { LoadedModel } from './train/load.ts';
+export type { LoadOptions } from './train/load.ts';
 export type { KerasConfigOptions } from './formats/keras-config.ts';
 
 // Layers, and cells of one's own
@@ -63,12 +66,12 @@ export type { Tensor } from './ops/tensor.ts';
 export type { TensorLike } from './ops/tensor.ts';
 
 // Data and pictures
+export { parseLabelledTexts } from './data/labelled-texts.ts';
 export { readLabelledTexts } from './data/labelled-texts.ts';
 export { stratifiedSplit } from './data/split.ts';
 export { plotHistory } from './inspect/plot-history.ts';
-export type { LabelledTexts } from './data/labelled-texts.ts';
-export { parseLabelledTexts } from './data/labelled-texts.ts';
 export type { LabelledTextOptions } from './data/labelled-texts.ts';
+export type { LabelledTexts } from './data/labelled-texts.ts';
 export type { Split } from './data/split.ts';
 export type { Curves } from './inspect/plot-history.ts';
 export type { PlotHistoryOptions } from './inspect/plot-history.ts';

@@ -87,7 +87,9 @@ export async function buildAddon({ target = 'unrolled.node', flags = [], linkFla
     return 'no compiler';
   }
   if (!sets[process.arch] || process.platform === 'win32') {
-    console.log(`unrolled: no addon for ${process.platform} ${process.arch}; the library will run on WebAssembly, which is slower.`);
+    console.log(
+      `unrolled: no addon for ${process.platform} ${process.arch}; the library will run on WebAssembly, which is slower.`,
+    );
     return 'unsupported';
   }
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
@@ -107,7 +109,17 @@ export async function buildAddon({ target = 'unrolled.node', flags = [], linkFla
   mkdirSync(join(objects, 'hosts'), { recursive: true });
   const jobs = Object.entries(flagsOf).map(([name, own]) => async () => {
     const object = join(objects, `${name}.o`);
-    const args = [...prefix, ...common, ...own, ...flags, `-I${native}`, '-c', join(native, `${name}.cc`), '-o', object];
+    const args = [
+      ...prefix,
+      ...common,
+      ...own,
+      ...flags,
+      `-I${native}`,
+      '-c',
+      join(native, `${name}.cc`),
+      '-o',
+      object,
+    ];
     const { ok, output: text } = await run(command, args);
     if (!ok) throw new Error(`unrolled: ${command} ${args.join(' ')} failed.\n${text}`);
     if (text.trim()) console.log(text.trim());
@@ -139,7 +151,9 @@ if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) {
       await buildAddon();
     } catch (error) {
       if (!published) throw error;
-      console.log('unrolled: the addon could not be built; the library will run on WebAssembly, which is slower. The reason:');
+      console.log(
+        'unrolled: the addon could not be built; the library will run on WebAssembly, which is slower. The reason:',
+      );
       console.log(error instanceof Error ? error.message : error);
     }
   }

@@ -62,8 +62,12 @@ async function call(command, name, args, files) {
 export async function buildWasm() {
   const build = join(root, 'build');
   const sources = tree(native);
-  const version = JSON.parse(readFileSync(join(root, 'node_modules', '@yowasp', 'clang', 'package.json'), 'utf8')).version;
-  const stamp = createHash('sha256').update(JSON.stringify([sources, flags, extra, version])).digest('hex');
+  const version = JSON.parse(
+    readFileSync(join(root, 'node_modules', '@yowasp', 'clang', 'package.json'), 'utf8'),
+  ).version;
+  const stamp = createHash('sha256')
+    .update(JSON.stringify([sources, flags, extra, version]))
+    .digest('hex');
   const stampFile = join(build, 'wasm.stamp');
   const targets = Object.values(sets).map((name) => join(build, name));
   if (targets.every(existsSync) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return 'current';
@@ -81,7 +85,16 @@ export async function buildWasm() {
       const result = await call(commands['clang++'], 'clang++', own, sources);
       objects[object] = result[object];
     }
-    const args = ['--no-entry', '--gc-sections', '--strip-all', '-z', 'stack-size=262144', ...Object.keys(objects), '-o', file];
+    const args = [
+      '--no-entry',
+      '--gc-sections',
+      '--strip-all',
+      '-z',
+      'stack-size=262144',
+      ...Object.keys(objects),
+      '-o',
+      file,
+    ];
     const linked = await call(commands['wasm-ld'], 'wasm-ld', args, objects);
     writeFileSync(join(build, file), linked[file]);
   }

@@ -23,7 +23,9 @@ function places(prefix, fields, at) {
 export async function generateTreaty() {
   const kernels = new URL('dist/ir/kernels.js', root);
   const program = new URL('dist/ir/program.js', root);
-  const { instructions, chainOperations, Init, LANES, Reduction, Segment } = await import(pathToFileURL(kernels.pathname).href);
+  const { instructions, chainOperations, Init, LANES, Reduction, Segment } = await import(
+    pathToFileURL(kernels.pathname).href
+  );
   const { PROGRAM_MAGIC, PROGRAM_VERSION } = await import(pathToFileURL(program.pathname).href);
   const lines = [
     '// Written by tools/generate-treaty.mjs from src/ir/kernels.ts at build. Not to be edited or committed.',
@@ -32,7 +34,11 @@ export async function generateTreaty() {
     `enum { LANES = ${LANES}, PROGRAM_MAGIC = ${PROGRAM_MAGIC}, PROGRAM_VERSION = ${PROGRAM_VERSION} };`,
   ];
   const table = (prefix, object) =>
-    lines.push(`enum { ${Object.entries(object).map(([k, v]) => `${prefix}_${k} = ${v}`).join(', ')} };`);
+    lines.push(
+      `enum { ${Object.entries(object)
+        .map(([k, v]) => `${prefix}_${k} = ${v}`)
+        .join(', ')} };`,
+    );
   table('segment', Segment);
   table('init', Init);
   table('reduce', Reduction);

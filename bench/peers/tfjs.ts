@@ -35,7 +35,7 @@ export class TensorFlowPeer {
 
   /** Null, with a line that says why, where it is not installed. */
   static async start(): Promise<TensorFlowPeer | null> {
-    const require = createRequire(new URL('package.json', benchFolder));
+    const require = createRequire(new URL('peers/package.json', benchFolder));
     try {
       const tf = require('@tensorflow/tfjs') as TensorFlow;
       const backend = require('@tensorflow/tfjs-backend-wasm') as {

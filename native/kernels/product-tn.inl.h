@@ -2,17 +2,20 @@
 // all segments, its columns summed on the way; A needs no transposition, its rows are packed into groups of as many columns as a
 // tile has rows. Where scratch is too small even for one row, the same tiles read A and B in place.
 
-/** Packs a panel of NB blocks, [rows][NB*16], and adds the sums of its columns to `sums`. */
+// Blocks of B that are packed side by side: whole lines of memory are read in long runs, also where a panel is one block.
+enum { PACK_BLOCKS = 4 };
+
+/** Packs NB blocks into panels of TILE_BLOCKS, [panel][rows][width], and adds the sums of their columns to `sums`. */
 template <int NB>
-static void packPanel(const float* b, index pitch, index rows, float* out, float* sums) {
-  constexpr int NV = NB * BV;
+static void packPanels(const float* b, index pitch, index rows, float* out, float* sums) {
+  constexpr int NV = NB * BV, WIDTH = (NB < TILE_BLOCKS ? NB : (int)TILE_BLOCKS) * BV;
   vf sum[NV];
   UNROLL for (int j = 0; j < NV; j++) sum[j] = vf{};
-  for (index k = 0; k < rows; k++, b += pitch, out += NV * VW) {
+  for (index k = 0; k < rows; k++, b += pitch, out += WIDTH * VW) {
     UNROLL for (int j = 0; j < NV; j++) {
       vf x = load(b + j * VW);
       sum[j] += x;
-      store(out + j * VW, x);
+      store(out + (j / WIDTH * rows * WIDTH + j % WIDTH) * VW, x);
     }
   }
   if (sums)
@@ -20,28 +23,31 @@ static void packPanel(const float* b, index pitch, index rows, float* out, float
 }
 
 template <int NB>
-INLINE void packPanelOf(int blocks, const float* b, index pitch, index rows, float* out, float* sums) {
-  if (blocks == NB) packPanel<NB>(b, pitch, rows, out, sums);
-  else if constexpr (NB > 1) packPanelOf<NB - 1>(blocks, b, pitch, rows, out, sums);
+INLINE void packPanelsOf(int blocks, const float* b, index pitch, index rows, float* out, float* sums) {
+  if (blocks == NB) packPanels<NB>(b, pitch, rows, out, sums);
+  else if constexpr (NB > 1) packPanelsOf<NB - 1>(blocks, b, pitch, rows, out, sums);
 }
 
-/** Packs `rows` rows of B into panels of TILE_BLOCKS blocks, [panel][rows][width]. */
 static void packRows(const float* b, index pitch, index rows, index blocks, float* out, float* sums) {
-  for (index first = 0; first < blocks; first += TILE_BLOCKS) {
-    const index width = blocks - first < TILE_BLOCKS ? blocks - first : (index)TILE_BLOCKS;
-    packPanelOf<TILE_BLOCKS>((int)width, b + first * LANES, pitch, rows, out, sums ? sums + first * LANES : nullptr);
+  for (index first = 0; first < blocks; first += PACK_BLOCKS) {
+    const index width = blocks - first < PACK_BLOCKS ? blocks - first : (index)PACK_BLOCKS;
+    packPanelsOf<PACK_BLOCKS>((int)width, b + first * LANES, pitch, rows, out, sums ? sums + first * LANES : nullptr);
     out += rows * width * LANES;
   }
 }
 
-/** Packs columns of A in groups of MR: [group][rows][MR]; the last group keeps its own width. */
-template <int MR>
+// Rows of a block at most. Where a tile is one block wide, a group of A and a panel of B should share the nearest cache.
+enum { DEEPEST = TILE_BLOCKS == 1 ? 144 : 4096 };
+
+// Columns of A in a group: as many whole tiles as fit a block.
+enum { GROUP = LANES / tileRows(TILE_BLOCKS) * tileRows(TILE_BLOCKS) };
+
+/** Packs columns of A in groups: [group][rows][GROUP]; the last group keeps its own width. */
 static void packColumns(const float* a, index pitch, index rows, index cols, float* out) {
-  for (index m = 0; m < cols; m += MR) {
+  for (index m = 0; m < cols; m += GROUP) {
     const float* src = a + m;
-    if (m + MR <= cols) {
-      for (index k = 0; k < rows; k++, src += pitch, out += MR)
-        UNROLL for (int i = 0; i < MR; i++) out[i] = src[i];
+    if (m + GROUP <= cols) {
+      for (index k = 0; k < rows; k++, src += pitch, out += GROUP) __builtin_memcpy(out, src, GROUP * 4);
     } else {
       const index width = cols - m;
       for (index k = 0; k < rows; k++, src += pitch, out += width)
@@ -50,29 +56,28 @@ static void packColumns(const float* a, index pitch, index rows, index cols, flo
   }
 }
 
+/** dst = init + A^T B for NB blocks of B; A is `cols` neighbouring columns, `step` from row to row. */
 template <int NB>
-static void transposedPanel(const float* a, index aPitch, bool packed, index groupRows, index rows, index cols, Product product) {
-  for (index m = 0; m < cols; m += groupRows) {
-    const index group = cols - m < groupRows ? cols - m : groupRows;
-    constexpr int MR = tileRows(NB);
-    // A group may be wider than the tile for this number of blocks.
-    for (index r = 0; r < group;) {
-      const index parts = (group - r + MR - 1) / MR, n = (group - r + parts - 1) / parts;
-      Segment segment = {packed ? a + m * rows + r : a + m + r, 1, packed ? group : aPitch, rows};
-      product.segments = &segment;
-      Product part = product;
-      part.dst += (m + r) * product.dstPitch;
-      if (part.init) part.init += (m + r) * product.initPitch;
-      tileOf<MR, NB, true>((int)n, part, 0);
-      r += n;
-    }
+static void transposedTiles(const float* a, index step, index rows, index cols, const Product& product) {
+  constexpr int MR = tileRows(NB);
+  const index parts = (cols + MR - 1) / MR, each = cols / parts, rest = cols % parts;
+  Product part = product;
+  Segment segment = {a, 1, step, rows};
+  part.segments = &segment;
+  part.segmentCount = 1;
+  for (index p = 0; p < parts; p++) {
+    const index n = each + (p < rest);
+    tileOf<MR, NB, true>((int)n, part, 0);
+    segment.at += n;
+    part.dst += n * part.dstPitch;
+    if (part.init) part.init += n * part.initPitch;
   }
 }
 
 template <int NB>
-INLINE void transposedPanelOf(int blocks, const float* a, index aPitch, bool packed, index groupRows, index rows, index cols, const Product& product) {
-  if (blocks == NB) transposedPanel<NB>(a, aPitch, packed, groupRows, rows, cols, product);
-  else if constexpr (NB > 1) transposedPanelOf<NB - 1>(blocks, a, aPitch, packed, groupRows, rows, cols, product);
+INLINE void transposedTilesOf(int blocks, const float* a, index step, index rows, index cols, const Product& product) {
+  if (blocks == NB) transposedTiles<NB>(a, step, rows, cols, product);
+  else if constexpr (NB > 1) transposedTilesOf<NB - 1>(blocks, a, step, rows, cols, product);
 }
 
 INLINE void zeroMatrix(float* dst, index pitch, index rows, index cols) {
@@ -104,9 +109,9 @@ static void runProductTN(const i32* code, float* const* slots) {
   index depth = perRow ? code[scratchFloats] / perRow : 1;
   const bool packed = depth > 0;
   if (depth > code[kBlock] || depth < 1) depth = code[kBlock];
+  if (depth > DEEPEST) depth = DEEPEST;
   // Blocks of about equal size.
   const index blocksAlong = (rowCount + depth - 1) / depth;
-  constexpr index groupRows = tileRows(TILE_BLOCKS);
   for (index n = 0, k0 = 0; n < blocksAlong; n++) {
     const index k = rowCount / blocksAlong + (n < rowCount % blocksAlong);
     const float* bBlock = matrix + k0 * bStep;
@@ -117,20 +122,25 @@ static void runProductTN(const i32* code, float* const* slots) {
         for (index c = 0; c < blockCount * LANES; c += VW) store(columnSums + c, load(columnSums + c) + load(bBlock + r * bStep + c));
     for (i32 i = 0; i < count; i++) {
       const i32* s = list + i * segments_integers;
-      const index aPitch = s[segments_pitch], colCount = s[segments_cols];
+      const index aPitch = s[segments_pitch], colCount = s[segments_cols], dstStep = s[segments_dstPitch];
       const float* a = slots[s[segments_at]] + s[segments_at + 1] + k0 * aPitch;
-      if (packed) packColumns<groupRows>(a, aPitch, k, colCount, aPacked);
-      Product product;
-      product.segmentCount = 1;
-      product.dstPitch = product.initPitch = s[segments_dstPitch];
-      for (index first = 0; first < blockCount; first += TILE_BLOCKS) {
-        const index width = blockCount - first < TILE_BLOCKS ? blockCount - first : (index)TILE_BLOCKS;
-        product.packed = packed ? buffer + first * LANES * k : bBlock + first * LANES;
-        product.width = packed ? width * LANES : bStep;
-        product.dst = slots[s[segments_dst]] + s[segments_dst + 1] + first * LANES;
-        product.init = add || n ? product.dst : nullptr;
-        transposedPanelOf<TILE_BLOCKS>((int)width, packed ? aPacked : a, aPitch, packed, groupRows, k, colCount, product);
-      }
+      float* dst = slots[s[segments_dst]] + s[segments_dst + 1];
+      if (packed) packColumns(a, aPitch, k, colCount, aPacked);
+      // Some panels at a time; within them a group of A stays in the nearest cache.
+      for (index outer = 0; outer < blockCount; outer += PACK_BLOCKS)
+        for (index m = 0; m < colCount; m += GROUP) {
+          const index group = colCount - m < GROUP ? colCount - m : (index)GROUP;
+          for (index first = outer; first < blockCount && first < outer + PACK_BLOCKS; first += TILE_BLOCKS) {
+            const index width = blockCount - first < TILE_BLOCKS ? blockCount - first : (index)TILE_BLOCKS;
+            Product product;
+            product.packed = packed ? buffer + first * LANES * k : bBlock + first * LANES;
+            product.width = packed ? width * LANES : bStep;
+            product.dst = dst + m * dstStep + first * LANES;
+            product.dstPitch = product.initPitch = dstStep;
+            product.init = add || n ? product.dst : nullptr;
+            transposedTilesOf<TILE_BLOCKS>((int)width, packed ? aPacked + m * k : a + m, packed ? group : aPitch, k, group, product);
+          }
+        }
     }
     k0 += k;
   }

@@ -3,6 +3,8 @@
  * their order), trained by stochastic gradient descent with Adagrad's step sizes on sparse rows.
  */
 
+import { RandomKey } from '../index.ts';
+
 /** Share of the most frequent class of the training labels among the labels to judge. */
 export function majorityAccuracy(trainLabels: readonly number[], labels: readonly number[]): number {
   const counts = new Map<number, number>();
@@ -37,8 +39,11 @@ function fitBagOfWords(
     for (let c = 0; c < classes; c++) total += sums[c] = Math.exp(sums[c] - top);
     return sums.map((x) => x / total);
   };
+  const key = RandomKey.from(0);
   for (let epoch = 0; epoch < epochs; epoch++)
-    rows.forEach((row, i) => {
+    // files are often sorted by label, which would leave the last class with the last word
+    for (const i of key.split(epoch).permutation(rows.length)) {
+      const row = rows[i];
       const probabilities = scores(row);
       for (let c = 0; c < classes; c++) {
         const error = probabilities[c] - (labels[i] === c ? 1 : 0);
@@ -49,7 +54,7 @@ function fitBagOfWords(
           weights[at] -= (learningRate * gradient) / Math.sqrt(squares[at]);
         }
       }
-    });
+    }
   return {
     predict(sequence) {
       const probabilities = scores(Int32Array.from(new Set([0, ...sequence])));

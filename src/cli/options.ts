@@ -77,7 +77,7 @@ export function commandLine(version: string): Command {
     )
     .option('--epochs <n>', 'passes over the data', wholeNumber(1), 10)
     .option('--batch <n>', 'reviews per training step', wholeNumber(1), 16)
-    .option('--optimizer <name>', 'adam, rmsprop or sgd', 'adam')
+    .option('--optimizer <name>', 'adam, rmsprop or sgd', 'rmsprop')
     .option('--learning-rate <rate>', "step size (default: the optimizer's own)", positive)
     .option('--held-out <share>', 'share of --data that is held out to judge by', between(0.01, 0.9), 0.2)
     .option('--seed <n>', 'the same seed gives the same run', wholeNumber(0), 42)

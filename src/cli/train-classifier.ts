@@ -174,7 +174,7 @@ async function judge(
       ? `It is as good as ${rival}: the difference is within one standard error.`
       : accuracy > best
         ? 'It beats both baselines.'
-        : `It does NOT beat ${rival}: with few reviews, the order of the words brings little.`;
+        : `It does NOT beat ${rival}: here the order of the words brought nothing.`;
   const report = [
     `Held-out accuracy  ${percent(accuracy)}  (${right} of ${heldOut.labels.length}; one standard error is ${(100 * deviation).toFixed(1)} points)`,
     `  bag of words     ${percent(bag)}`,

@@ -231,9 +231,11 @@ class Pass {
     const numbering = new Numbering();
     const known = new Map<string, Node>();
     const used = new Set(usedNodes(graph));
+    const readers = new Map<Value, Node[]>();
+    for (const node of used) for (const v of node.inputs) readers.set(v, [...(readers.get(v) ?? []), node]);
     const read = new Set([...graph.nodes.filter((n) => used.has(n)).flatMap((n) => n.inputs), ...graph.outputs]);
     const next = rebuild(graph, (node, target, map) => {
-      if (node.op === 'scan') return this.scan(node, target, map, (v) => read.has(v));
+      if (node.op === 'scan') return this.scan(node, target, map, (v) => read.has(v), (v) => readers.get(v) ?? []);
       const before = target.nodes.length;
       const x = node.inputs.map((v) => tensorOf(target, mapped(map, v)));
       const rewritten = rewriteNode({ graph: target, op: node.op, x, attributes: node.attributes, outputs: node.outputs });
@@ -256,12 +258,12 @@ class Pass {
     return next;
   }
 
-  private scan(node: Node, graph: Graph, map: Mapping, isUsed: (v: Value) => boolean): void {
+  private scan(node: Node, graph: Graph, map: Mapping, isUsed: (v: Value) => boolean, readersOf: LoopContext['readersOf']): void {
     const body = this.run(scanAttributes(node).body);
     const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
     const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
     const before = sizes();
-    const context: LoopContext = { graph, parts, after: [], aliases: [], isUsed };
+    const context: LoopContext = { graph, parts, after: [], aliases: [], isUsed, readersOf };
     prune(context);
     if (before !== sizes()) this.changed = true;
     const did = [

@@ -329,7 +329,7 @@ function packsOutside(graph: Graph): Graph {
       return;
     }
     const parts = scanParts(node, (v) => mapped(map, v));
-    hoistInvariants({ graph: next, parts, after: [], aliases: [], isUsed: () => true });
+    hoistInvariants({ graph: next, parts, after: [], aliases: [], isUsed: () => true, readersOf: () => [] });
     joinScan(next, parts, map, node.path);
   });
 }

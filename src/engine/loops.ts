@@ -23,6 +23,8 @@ export interface LoopContext {
   /** Run last: results that are other results under another name. */
   readonly aliases: ((map: Mapping) => void)[];
   readonly isUsed: (result: Value) => boolean;
+  /** Nodes of the graph before that read a result. */
+  readonly readersOf: (result: Value) => readonly Node[];
 }
 
 function substitute(body: Graph, from: Value, to: Value): void {

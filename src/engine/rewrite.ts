@@ -109,14 +109,17 @@ export interface ScanParts {
   body: Graph;
   length: number;
   reverse: boolean;
+  /** Rows of each step that are computed, i32 [T]; null: all. */
+  active: Value | null;
 }
 
 /** Takes a scan apart; `outer` maps its operands (identity by default). */
 export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): ScanParts {
-  const { body, length, reverse, carries, sequences } = scanAttributes(node);
+  const { body, length, reverse, carries, sequences, active } = scanAttributes(node);
   const input = (i: number) => ({ outer: outer(node.inputs[i]), inner: body.inputs[i] });
-  const count = node.inputs.length;
+  const count = body.inputs.length;
   return {
+    active: active ? outer(node.inputs[count]) : null,
     body,
     length,
     reverse,
@@ -134,14 +137,14 @@ export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): Sc
 
 /** Puts a scan together in a graph. The body is given its inputs and outputs anew. Old results are mapped to new ones. */
 export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: string): Node {
-  const { body, length, reverse, carries, sequences, constants, stacked } = parts;
+  const { body, length, reverse, carries, sequences, constants, stacked, active } = parts;
   body.inputs.length = 0;
   body.inputs.push(...carries.map((c) => c.inner), ...sequences.map((s) => s.inner), ...constants.map((c) => c.inner));
   body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
   const node = graph.add(
     'scan',
-    [...carries.map((c) => c.init), ...sequences.map((s) => s.outer), ...constants.map((c) => c.outer)],
-    { body, length, reverse, carries: carries.length, sequences: sequences.length },
+    [...carries.map((c) => c.init), ...sequences.map((s) => s.outer), ...constants.map((c) => c.outer), ...(active ? [active] : [])],
+    { body, length, reverse, carries: carries.length, sequences: sequences.length, ...(active && { active: true }) },
     [
       ...carries.map((c) => c.inner.type),
       ...stacked.map((s) => ({ dtype: s.inner.type.dtype, shape: [length, ...s.inner.type.shape] })),

@@ -43,7 +43,8 @@ export interface BundleParts {
   readonly tokenizer: string | null;
 }
 
-const text = (value: unknown) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value, null, 2));
+const text = (value: unknown) =>
+  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value, null, 2));
 
 export function writeBundle(parts: BundleParts): Uint8Array {
   const entries = new Map<string, Uint8Array>([
@@ -59,17 +60,37 @@ export function writeBundle(parts: BundleParts): Uint8Array {
 /** Throws FORMAT for a file that is not a whole bundle, or of a later version. */
 export function readBundle(bytes: Uint8Array, where: string): BundleParts {
   const entries = readZip(bytes, limits, where);
-  const entry = (name: string) => entries.get(name) ?? fail('FORMAT', where, `an entry '${name}'`, [...entries.keys()].join(', ') || 'none', 'This is not a bundle of this library.');
+  const entry = (name: string) =>
+    entries.get(name) ??
+    fail(
+      'FORMAT',
+      where,
+      `an entry '${name}'`,
+      [...entries.keys()].join(', ') || 'none',
+      'This is not a bundle of this library.',
+    );
   const metadata = parseJson(entry('metadata.json'), `${where}: metadata.json`) as Partial<BundleMetadata> | null;
-  if (metadata?.format !== bundleFormat) fail('FORMAT', `${where}: metadata.json`, `format '${bundleFormat}'`, JSON.stringify(metadata?.format) ?? 'none');
+  if (metadata?.format !== bundleFormat)
+    fail('FORMAT', `${where}: metadata.json`, `format '${bundleFormat}'`, JSON.stringify(metadata?.format) ?? 'none');
   if (metadata.version !== bundleVersion)
-    fail('FORMAT', `${where}: metadata.json`, `version ${bundleVersion}`, String(metadata.version), 'A later version of this library wrote it; update.');
+    fail(
+      'FORMAT',
+      `${where}: metadata.json`,
+      `version ${bundleVersion}`,
+      String(metadata.version),
+      'A later version of this library wrote it; update.',
+    );
   const config = parseJson(entry('config.json'), `${where}: config.json`);
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) fail('FORMAT', `${where}: config.json`, 'an object', typeof config);
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    fail('FORMAT', `${where}: config.json`, 'an object', typeof config);
   const slots = entries.get('optimizer.safetensors');
   const tokenizer = entries.get('tokenizer.json');
   return {
-    metadata: { ...metadata, seed: Number.isSafeInteger(metadata.seed) ? metadata.seed : 0, counters: readCounters(metadata.counters, where) } as BundleMetadata,
+    metadata: {
+      ...metadata,
+      seed: Number.isSafeInteger(metadata.seed) ? metadata.seed : 0,
+      counters: readCounters(metadata.counters, where),
+    } as BundleMetadata,
     config: config as Record<string, unknown>,
     weights: readSafetensors(entry('weights.safetensors'), `${where}: weights.safetensors`),
     slots: slots ? readSafetensors(slots, `${where}: optimizer.safetensors`) : new Map(),
@@ -80,7 +101,12 @@ export function readBundle(bytes: Uint8Array, where: string): BundleParts {
 function readCounters(value: unknown, where: string): BundleMetadata['counters'] {
   if (value === null || value === undefined) return null;
   const { iteration, learningRate } = value as { iteration?: unknown; learningRate?: unknown };
-  if (!Number.isSafeInteger(iteration) || (iteration as number) < 0 || typeof learningRate !== 'number' || !(learningRate >= 0))
+  if (
+    !Number.isSafeInteger(iteration) ||
+    (iteration as number) < 0 ||
+    typeof learningRate !== 'number' ||
+    !(learningRate >= 0)
+  )
     fail('FORMAT', `${where}: metadata.json`, 'counters { iteration, learningRate }', JSON.stringify(value));
   return { iteration: iteration as number, learningRate };
 }
@@ -93,12 +119,15 @@ function parseJson(bytes: Uint8Array, where: string): unknown {
     const c = source[i];
     if (c === '"') quoted = !quoted;
     else if (c === '\\' && quoted) i++;
-    else if (!quoted && (c === '{' || c === '[') && ++depth > nestingLimit) fail('FORMAT', where, `nesting of at most ${nestingLimit}`, 'deeper');
+    else if (!quoted && (c === '{' || c === '[') && ++depth > nestingLimit)
+      fail('FORMAT', where, `nesting of at most ${nestingLimit}`, 'deeper');
     else if (!quoted && (c === '}' || c === ']')) depth--;
   }
   try {
     return JSON.parse(source);
   } catch (error) {
-    throw new UnrolledError('FORMAT', `${where}: expected JSON, received ${JSON.stringify(source.slice(0, 40))}.`, { cause: error });
+    throw new UnrolledError('FORMAT', `${where}: expected JSON, received ${JSON.stringify(source.slice(0, 40))}.`, {
+      cause: error,
+    });
   }
 }

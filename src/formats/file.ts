@@ -3,7 +3,10 @@ import { UnrolledError } from '../core/errors.ts';
 
 /** What is used of Node's file system; a test may bring its own. */
 export interface FileSystem {
-  open(path: string, flags: string): Promise<{
+  open(
+    path: string,
+    flags: string,
+  ): Promise<{
     writeFile(bytes: Uint8Array): Promise<void>;
     sync(): Promise<void>;
     close(): Promise<void>;
@@ -20,7 +23,11 @@ async function nodeFileSystem(): Promise<FileSystem> {
   try {
     return (await import(/* @vite-ignore */ /* webpackIgnore: true */ specifier)) as unknown as FileSystem;
   } catch (error) {
-    throw new UnrolledError('IO', 'file: expected a file system, received a host without one. Use toBytes() and modelFromBytes().', { cause: error });
+    throw new UnrolledError(
+      'IO',
+      'file: expected a file system, received a host without one. Use toBytes() and modelFromBytes().',
+      { cause: error },
+    );
   }
 }
 
@@ -57,7 +64,12 @@ export async function writeWhole(path: string, bytes: Uint8Array, fileSystem?: F
     await fs.rename(beside, path);
   } catch (error) {
     await fs.rm(beside, { force: true }).catch(() => undefined);
-    throw ioError('cannot write', path, error, `Nothing was lost: what was there before is unchanged. ${(bytes.length / 1024 ** 2).toFixed(1)} MB are needed.`);
+    throw ioError(
+      'cannot write',
+      path,
+      error,
+      `Nothing was lost: what was there before is unchanged. ${(bytes.length / 1024 ** 2).toFixed(1)} MB are needed.`,
+    );
   }
 }
 

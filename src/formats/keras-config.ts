@@ -32,28 +32,53 @@ const layerLimit = 10_000;
 function generationOf(json: unknown): 2 | 3 {
   const text = JSON.stringify(json);
   if (/"batch_shape"|"DTypePolicy"|"build_input_shape"/.test(text)) return 3;
-  return /"batch_input_shape"|"time_major"|"implementation"|"module"/.test(text) && !/"zero_output_for_mask"/.test(text) ? 2 : /"module"/.test(text) ? 3 : 2;
+  return /"batch_input_shape"|"time_major"|"implementation"|"module"/.test(text) && !/"zero_output_for_mask"/.test(text)
+    ? 2
+    : /"module"/.test(text)
+      ? 3
+      : 2;
 }
 
 function openShape(value: unknown): OpenShape | null {
-  return Array.isArray(value) && value.every((d) => d === null || (Number.isInteger(d) && d >= 0)) ? (value as OpenShape) : null;
+  return Array.isArray(value) && value.every((d) => d === null || (Number.isInteger(d) && d >= 0))
+    ? (value as OpenShape)
+    : null;
 }
 
 /** Reads a Sequential model's configuration: an object, or its JSON text. */
 export function sequentialFromKeras(json: unknown, options: KerasConfigOptions = {}): SequentialConfig {
   const where = 'modelFromKerasConfig';
   const object = typeof json === 'string' ? parse(json, where) : json;
-  const whole = object as { class_name?: unknown; config?: unknown; layers?: unknown; compile_config?: unknown; build_config?: { input_shape?: unknown }; keras_version?: unknown } | null;
+  const whole = object as {
+    class_name?: unknown;
+    config?: unknown;
+    layers?: unknown;
+    compile_config?: unknown;
+    build_config?: { input_shape?: unknown };
+    keras_version?: unknown;
+  } | null;
   if (typeof whole !== 'object' || whole === null) fail('FORMAT', where, 'a configuration object', showValue(object));
   // A model's inner config, or in the oldest files a bare list of layers, is accepted too.
-  const inner = whole.class_name === undefined ? { className: 'Sequential', config: whole as Record<string, unknown> | unknown[] } : kerasModel(whole, where);
+  const inner =
+    whole.class_name === undefined
+      ? { className: 'Sequential', config: whole as Record<string, unknown> | unknown[] }
+      : kerasModel(whole, where);
   if (inner.className !== 'Sequential')
-    fail('UNSUPPORTED', where, 'a Sequential model', `'${inner.className}'`, 'Functional models are not supported by this version.');
+    fail(
+      'UNSUPPORTED',
+      where,
+      'a Sequential model',
+      `'${inner.className}'`,
+      'Functional models are not supported by this version.',
+    );
   const config = Array.isArray(inner.config) ? { layers: inner.config } : inner.config;
   const list = (config as { layers?: unknown }).layers;
-  if (!Array.isArray(list) || list.length === 0) fail('FORMAT', `${where}: layers`, 'a list of layers', showValue(list));
+  if (!Array.isArray(list) || list.length === 0)
+    fail('FORMAT', `${where}: layers`, 'a list of layers', showValue(list));
   if (list.length > layerLimit) fail('FORMAT', `${where}: layers`, `at most ${layerLimit}`, String(list.length));
-  const generation = options.generation ?? (typeof whole.keras_version === 'string' ? (whole.keras_version.startsWith('3') ? 3 : 2) : generationOf(object));
+  const generation =
+    options.generation ??
+    (typeof whole.keras_version === 'string' ? (whole.keras_version.startsWith('3') ? 3 : 2) : generationOf(object));
   const reading = kerasReading(generation, new Map((options.cells ?? []).map((cell) => [cell.definition.name, cell])));
   const layers = list.map((layer, i) => layerFromKeras(layer, reading, `${where}: layers[${i}]`));
   const named = config as { name?: unknown; build_input_shape?: unknown };
@@ -68,8 +93,12 @@ export function sequentialFromKeras(json: unknown, options: KerasConfigOptions =
   };
 }
 
-function kerasModel(whole: { config?: unknown }, where: string): { className: string; config: Record<string, unknown> | unknown[] } {
-  if (Array.isArray(whole.config)) return { className: String((whole as { class_name?: unknown }).class_name), config: whole.config };
+function kerasModel(
+  whole: { config?: unknown },
+  where: string,
+): { className: string; config: Record<string, unknown> | unknown[] } {
+  if (Array.isArray(whole.config))
+    return { className: String((whole as { class_name?: unknown }).class_name), config: whole.config };
   return kerasObject(whole, where);
 }
 
@@ -102,7 +131,8 @@ export function sequentialToKeras(
   compile: Readonly<Record<string, unknown>> | null,
 ): Record<string, unknown> {
   const written = layers.map(({ layer, name: own }) => layerToKeras(layer, own));
-  if (inputShape && layers[0].layer.className !== 'InputLayer') written.unshift(layerToKeras(input({ batchShape: inputShape }), 'input_layer'));
+  if (inputShape && layers[0].layer.className !== 'InputLayer')
+    written.unshift(layerToKeras(input({ batchShape: inputShape }), 'input_layer'));
   return {
     module: 'keras',
     class_name: 'Sequential',

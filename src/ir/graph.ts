@@ -45,13 +45,18 @@ export interface Node {
   readonly path: string;
 }
 
-/** Attributes of a `scan` node. Body inputs: carries, then slices of the sequences, then constants. Body outputs: new carries, then stacked outputs. */
+/**
+ * Attributes of a `scan` node. Body inputs: carries, then slices of the sequences, then constants. Body outputs: new carries, then stacked outputs.
+ * An `active` scan has one operand more, i32 [T]: step t computes the first so many rows (of the first axis of every value of the body)
+ * alone. For the other rows carries stay as they are, and stacked outputs are zero, or the carry where the output is one.
+ */
 export interface ScanAttributes {
   readonly body: Graph;
   readonly length: number;
   readonly reverse: boolean;
   readonly carries: number;
   readonly sequences: number;
+  readonly active?: boolean;
 }
 
 export function scanAttributes(node: Node): ScanAttributes {
@@ -146,9 +151,9 @@ export function verifyGraph(graph: Graph): void {
 }
 
 function verifyScan(graph: Graph, node: Node): void {
-  const { body, length, carries, sequences } = scanAttributes(node);
+  const { body, length, carries, sequences, active } = scanAttributes(node);
   verifyGraph(body);
-  if (body.inputs.length !== node.inputs.length) broken(graph, 'a scan and its body differ in inputs');
+  if (body.inputs.length !== node.inputs.length - (active ? 1 : 0)) broken(graph, 'a scan and its body differ in inputs');
   if (body.outputs.length !== node.outputs.length) broken(graph, 'a scan and its body differ in outputs');
   const expect = (what: string, outer: Type, inner: Type) => {
     if (outer.dtype !== inner.dtype || !sameShape(outer.shape, inner.shape))

@@ -100,7 +100,7 @@ export const instructions = [
   ),
   row(
     'REDUCE_LAST',
-    'Reduces the last axis: element r of the result from src[r*pitch .. + cols]. Result r is written at (r / inner) * dstPitch + r % inner; argmax writes an i32. cols 0: sum 0, max -inf, min +inf.',
+    'Reduces the last axis: element r of the result from src[r*pitch .. + cols]. Result r is written at (r / inner) * dstPitch + r % inner; argmax writes an i32: the first NaN, else the first of the greatest. cols 0: sum 0, max -inf, min +inf, argmax 0.',
     'kind rows cols src:ref pitch dst:ref inner dstPitch',
   ),
   row(
@@ -193,7 +193,7 @@ export const chainOperations: readonly ChainOperation[] = [
   op('SELECT', 3, 'a != 0 ? b : c'),
   op('IS_FINITE', 1, 'a is finite ? 1 : 0'),
   op('TO_FLOAT', 1, 'the i32 a as f32'),
-  op('TO_INT', 1, 'the f32 a as i32, towards zero'),
+  op('TO_INT', 1, 'the f32 a as i32, towards zero; saturates, NaN gives 0'),
   op('LOAD', 1, 'rows of a pitched view: vector j of row r at at + r*pitch + j*step', 'load'),
   op('LOAD_ROW', 1, 'a row vector for every row: vector j at at + j*step', 'load'),
   op('LOAD_COLUMN', 1, 'one float per row, in all lanes: at + r*pitch', 'load'),

@@ -83,7 +83,8 @@ export const activations: ReadonlyMap<string, Activation> = new Map(
 );
 
 const byPlainName = new Map([...activations].map(([name, activation]) => [plainName(name), activation]));
-for (const [alias, name] of Object.entries(aliases)) byPlainName.set(plainName(alias), activations.get(name) as Activation);
+for (const [alias, name] of Object.entries(aliases))
+  byPlainName.set(plainName(alias), activations.get(name) as Activation);
 
 /**
  * The activation of a name in any spelling (`hardSigmoid`, `hard_sigmoid`), or of a function on tensors.
@@ -93,11 +94,18 @@ export function activationOf(value: unknown, where: string): Activation {
   if (value === null) return activations.get('linear') as Activation;
   if (typeof value === 'function') return { name: 'custom', keras: null, apply: value as (x: Tensor) => Tensor };
   if (typeof value === 'object' && 'apply' in value && typeof value.apply === 'function') return value as Activation;
-  if (typeof value !== 'string') fail('ARGUMENT', where, 'the name of an activation, or a function on tensors', showValue(value));
+  if (typeof value !== 'string')
+    fail('ARGUMENT', where, 'the name of an activation, or a function on tensors', showValue(value));
   const found = byPlainName.get(plainName(value));
   if (found) return found;
   const near = closestName(value, activations.keys());
-  fail('ARGUMENT', where, `one of ${[...activations.keys()].join(', ')}`, `'${value}'`, near ? `Did you mean '${near}'?` : undefined);
+  fail(
+    'ARGUMENT',
+    where,
+    `one of ${[...activations.keys()].join(', ')}`,
+    `'${value}'`,
+    near ? `Did you mean '${near}'?` : undefined,
+  );
 }
 
 /** What may stand for an activation: a name, a function on tensors, or null for linear. */
@@ -137,7 +145,13 @@ export const activationOption = (fallback: ActivationLike): Option<ActivationLik
   parse: activationOf,
   toKeras(activation, where) {
     if (activation.keras === null)
-      fail('UNSUPPORTED', where, 'an activation that Keras 3 has by name', `'${activation.name}'`, 'Save the model as a bundle of this library, or use a named activation.');
+      fail(
+        'UNSUPPORTED',
+        where,
+        'an activation that Keras 3 has by name',
+        `'${activation.name}'`,
+        'Save the model as a bundle of this library, or use a named activation.',
+      );
     return activation.keras;
   },
   fromKeras(json, reading, where) {
@@ -148,7 +162,8 @@ export const activationOption = (fallback: ActivationLike): Option<ActivationLik
       if (className === 'function') name = config;
       else fail('UNSUPPORTED', where, 'an activation by name', showValue(json));
     }
-    if (reading.generation === 2 && typeof name === 'string' && plainName(name) === 'hardsigmoid') return 'hardSigmoidKeras2';
+    if (reading.generation === 2 && typeof name === 'string' && plainName(name) === 'hardsigmoid')
+      return 'hardSigmoidKeras2';
     return name;
   },
 });

@@ -1,5 +1,5 @@
 /** Two layers over time, one in each direction. Schuster and Paliwal, "Bidirectional recurrent neural networks" (1997). */
-import { fail } from '../core/errors.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
 import { add, mul } from '../ops/pointwise.ts';
 import { concat, reverse } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
@@ -16,7 +16,8 @@ const layerOption = (required: boolean): Option<Layer | null, Layer | null, bool
   expected: 'a recurrent layer, such as `layers.lstm({ units: 8 })`',
   parse(value, where) {
     if (value === null && !required) return null;
-    if (!isLayer(value) || !value.definition.recurrence) fail('ARGUMENT', where, this.expected, isLayer(value) ? value.className : showValue(value));
+    if (!isLayer(value) || !value.definition.recurrence)
+      fail('ARGUMENT', where, this.expected, isLayer(value) ? value.className : showValue(value));
     return value;
   },
   // Written by `kerasConfig`, which knows both.
@@ -39,10 +40,11 @@ interface Config {
 /** The two inner layers. Masked steps of a returned sequence are zero in both, as in Keras. */
 export function halvesOf(config: Config): [Half, Half] {
   const forward = config.layer as Layer;
-  const backward =
-    config.backwardLayer ?? placeLayer(forward.definition, { ...forward.config, goBackwards: true });
+  const backward = config.backwardLayer ?? placeLayer(forward.definition, { ...forward.config, goBackwards: true });
   const half = (layer: Layer): Half => {
-    const { cell, flags } = layer.definition.recurrence?.(layer.config) as { cell: Cell; flags: SequenceFlags };
+    const recurrence = layer.definition.recurrence?.(layer.config);
+    if (!recurrence) throw new UnrolledError('INTERNAL', `${layer.className} is not a layer over time`);
+    const { cell, flags } = recurrence;
     const { returnSequences, returnState, goBackwards } = flags;
     return { layer, cell, flags: { returnSequences, returnState, goBackwards, zeroOutputForMask: returnSequences } };
   };
@@ -100,7 +102,13 @@ export const bidirectional = defineLayer({
   check(config, where) {
     const [forward, backward] = halvesOf(config);
     if (forward.flags.goBackwards === backward.flags.goBackwards)
-      fail('ARGUMENT', where, 'layers of opposite directions', `goBackwards ${forward.flags.goBackwards} in both`, 'Give the backward layer `goBackwards: true`.');
+      fail(
+        'ARGUMENT',
+        where,
+        'layers of opposite directions',
+        `goBackwards ${forward.flags.goBackwards} in both`,
+        'Give the backward layer `goBackwards: true`.',
+      );
     for (const key of ['returnSequences', 'returnState'] as const)
       if (forward.flags[key] !== backward.flags[key])
         fail('ARGUMENT', where, `the same ${key} in both layers`, `${forward.flags[key]} and ${backward.flags[key]}`);
@@ -110,7 +118,10 @@ export const bidirectional = defineLayer({
     return halvesOf(config).flatMap(({ cell, layer }, i) => {
       const direction = i === 0 ? 'forward' : 'backward';
       const { features } = checkSequence([x], cell, `${path}/${direction}`);
-      return cellWeights(cell, features, layer.trainable, path).map((spec) => ({ ...spec, name: `${direction}/${spec.name}` }));
+      return cellWeights(cell, features, layer.trainable, path).map((spec) => ({
+        ...spec,
+        name: `${direction}/${spec.name}`,
+      }));
     });
   },
   outputs(config, inputs, path): readonly OpenShape[] {
@@ -120,7 +131,12 @@ export const bidirectional = defineLayer({
     const last = (shape: OpenShape) => shape[shape.length - 1] as number;
     if (config.mergeMode !== 'concat' && config.mergeMode !== null && last(y) !== last(z))
       fail('SHAPE', path, `layers of equal size for mergeMode '${config.mergeMode}'`, `${last(y)} and ${last(z)}`);
-    const merged = config.mergeMode === null ? [y, z] : config.mergeMode === 'concat' ? [[...y.slice(0, -1), last(y) + last(z)]] : [y];
+    const merged =
+      config.mergeMode === null
+        ? [y, z]
+        : config.mergeMode === 'concat'
+          ? [[...y.slice(0, -1), last(y) + last(z)]]
+          : [y];
     return [...merged, ...states, ...backwardStates];
   },
   call(config, call) {
@@ -128,7 +144,8 @@ export const bidirectional = defineLayer({
     const initial = call.inputs.slice(1);
     const count = Object.keys(forward.cell.definition.state(forward.cell.config)).length;
     const given = initial.length > 0;
-    if (given && initial.length < 2 * count) fail('SHAPE', call.path, `${2 * count} initial states, the forward ones first`, String(initial.length));
+    if (given && initial.length < 2 * count)
+      fail('SHAPE', call.path, `${2 * count} initial states, the forward ones first`, String(initial.length));
     const y = walkHalf(forward, 'forward/', call, given ? initial.slice(0, count) : null);
     const z = walkHalf(backward, 'backward/', call, given ? initial.slice(count) : null);
     // Sequences stand in the order of time in both walks; Keras flips them into the order of the forward layer's walk.

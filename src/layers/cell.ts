@@ -115,7 +115,12 @@ export function defineCell<const T extends OptionTable = UnitsOnly>(definition: 
 }
 
 export function isCell(value: unknown): value is Cell {
-  return typeof value === 'object' && value !== null && 'definition' in value && typeof (value as Cell).definition?.step === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'definition' in value &&
+    typeof (value as Cell).definition?.step === 'function'
+  );
 }
 
 function initializerByName(name: string): InitializerLike {
@@ -148,5 +153,8 @@ export function gateProduct(x: Tensor, kernel: Tensor, masks: readonly Tensor[] 
   if (!masks) return matmul(x, kernel);
   if (masks.length === 1) return matmul(mul(x, masks[0]), kernel);
   const parts = split(kernel, masks.length, -1);
-  return concat(masks.map((mask, g) => matmul(mul(x, mask), parts[g])), -1);
+  return concat(
+    masks.map((mask, g) => matmul(mul(x, mask), parts[g])),
+    -1,
+  );
 }

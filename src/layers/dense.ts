@@ -11,7 +11,13 @@ import { absent, flag, positiveInteger } from './options.ts';
 function featuresOf(shape: OpenShape, path: string): number {
   const features = shape[shape.length - 1];
   if (shape.length < 2 || typeof features !== 'number')
-    fail('SHAPE', path, 'an input (batch, ..., features) with known features', formatShape(shape), 'Give the last axis of the input a size.');
+    fail(
+      'SHAPE',
+      path,
+      'an input (batch, ..., features) with known features',
+      formatShape(shape),
+      'Give the last axis of the input a size.',
+    );
   return features;
 }
 
@@ -40,7 +46,13 @@ export const dense = defineLayer({
     biasConstraint: absent('Constraints'),
   },
   weights: ({ units, useBias, kernelInitializer, biasInitializer }, [shape], path) => [
-    { name: 'kernel', shape: [featuresOf(shape, path), units], initializer: kernelInitializer, trainable: true, groups: 1 },
+    {
+      name: 'kernel',
+      shape: [featuresOf(shape, path), units],
+      initializer: kernelInitializer,
+      trainable: true,
+      groups: 1,
+    },
     ...(useBias ? [{ name: 'bias', shape: [units], initializer: biasInitializer, trainable: true, groups: 1 }] : []),
   ],
   outputs({ units }, [shape], path) {

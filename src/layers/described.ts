@@ -41,10 +41,13 @@ export function describedOf<T extends Described>(
       // {class_name: 'function', config: 'mse'} stands for a name.
       if (name === 'function') return describedOf(config, factories, aliases, what, where);
       const factory = factoryOf(String(name), factories, aliases, what, where);
-      return factory(optionsFromKeras(factory().options, (config ?? {}) as Record<string, unknown>, plainReading, where));
+      return factory(
+        optionsFromKeras(factory().options, (config ?? {}) as Record<string, unknown>, plainReading, where),
+      );
     }
   }
-  if (typeof value !== 'string') fail('ARGUMENT', where, `${what} by name, or one made by its factory`, showValue(value));
+  if (typeof value !== 'string')
+    fail('ARGUMENT', where, `${what} by name, or one made by its factory`, showValue(value));
   return factoryOf(value, factories, aliases, what, where)();
 }
 
@@ -59,7 +62,13 @@ function factoryOf<T extends Described>(
   const wanted = aliases[plain] ?? plain;
   for (const [key, factory] of Object.entries(factories)) if (plainName(key) === plainName(wanted)) return factory;
   const near = closestName(name, [...Object.keys(factories), ...Object.keys(aliases)]);
-  fail('ARGUMENT', where, `${what} among ${Object.keys(factories).join(', ')}`, `'${name}'`, near ? `Did you mean '${near}'?` : undefined);
+  fail(
+    'ARGUMENT',
+    where,
+    `${what} among ${Object.keys(factories).join(', ')}`,
+    `'${name}'`,
+    near ? `Did you mean '${near}'?` : undefined,
+  );
 }
 
 /** Keras's object. */

@@ -2,7 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { mul } from '../ops/pointwise.ts';
 import { defineLayer } from './layer.ts';
-import { option, seedOption, showValue, type Option } from './options.ts';
+import { type Option, option, seedOption, showValue } from './options.ts';
 import { dropoutMask } from './recurrent.ts';
 
 const noiseShape = (): Option<readonly (number | null)[] | null, readonly (number | null)[] | null, false> => ({
@@ -25,7 +25,12 @@ export const dropout = defineLayer({
   className: 'Dropout',
   options: {
     /** Share of the values that is dropped, 0 to 1. */
-    rate: option<number, true>('a number from 0 to 1', (v) => typeof v === 'number' && v >= 0 && v <= 1, undefined, true),
+    rate: option<number, true>(
+      'a number from 0 to 1',
+      (v) => typeof v === 'number' && v >= 0 && v <= 1,
+      undefined,
+      true,
+    ),
     /** Default: the model's. */
     seed: seedOption(),
     /** Shape of the draw where it is shared along axes (those of size 1; null: as the input). Default: as the input. */
@@ -36,7 +41,8 @@ export const dropout = defineLayer({
   call({ rate, seed, noiseShape: shared }, { inputs: [x], masks, training, random, path }) {
     if (!training || rate === 0) return { outputs: [x], masks };
     if (rate === 1) return { outputs: [mul(x, 0)], masks };
-    if (shared && shared.length !== x.rank) fail('SHAPE', `${path}.noiseShape`, `${x.rank} axes`, String(shared.length));
+    if (shared && shared.length !== x.rank)
+      fail('SHAPE', `${path}.noiseShape`, `${x.rank} axes`, String(shared.length));
     const shape = shared ? shared.map((d, i) => d ?? x.shape[i]) : x.shape;
     return { outputs: [mul(x, dropoutMask(random, shape, rate, seed))], masks };
   },

@@ -29,7 +29,13 @@ export const embedding = defineLayer({
     maskZero: flag(false),
   },
   weights: ({ inputDim, outputDim, embeddingsInitializer }) => [
-    { name: 'embeddings', shape: [inputDim, outputDim], initializer: embeddingsInitializer, trainable: true, groups: 1 },
+    {
+      name: 'embeddings',
+      shape: [inputDim, outputDim],
+      initializer: embeddingsInitializer,
+      trainable: true,
+      groups: 1,
+    },
   ],
   outputs: ({ outputDim }, [shape]) => [[...shape, outputDim]],
   call({ maskZero }, { inputs: [ids], masks: [given], weights }) {

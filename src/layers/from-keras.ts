@@ -21,9 +21,16 @@ export function kerasObject(json: unknown, where: string): KerasObject {
   if (object === null || typeof object !== 'object' || typeof object.class_name !== 'string')
     fail('FORMAT', where, 'an object with class_name and config', showValue(json));
   if (object.class_name === '__lambda__' || object.class_name === 'Lambda')
-    fail('UNSUPPORTED', where, 'a layer that is data', object.class_name, 'A lambda holds program code, which this library never runs from a file.');
+    fail(
+      'UNSUPPORTED',
+      where,
+      'a layer that is data',
+      object.class_name,
+      'A lambda holds program code, which this library never runs from a file.',
+    );
   const config = object.config ?? {};
-  if (typeof config !== 'object' || Array.isArray(config)) fail('FORMAT', `${where}.config`, 'an object', showValue(config));
+  if (typeof config !== 'object' || Array.isArray(config))
+    fail('FORMAT', `${where}.config`, 'an object', showValue(config));
   // A registered class of someone else must not be taken for the layer of the same name.
   const registered = (json as { registered_name?: unknown }).registered_name;
   if (typeof registered === 'string' && registered.includes('>') && !registered.startsWith('keras'))
@@ -32,7 +39,11 @@ export function kerasObject(json: unknown, where: string): KerasObject {
 }
 
 /** What readers need, for a generation of Keras. Own cells are found by class name among `customCells`. */
-export function kerasReading(generation: 2 | 3, customCells: ReadonlyMap<string, (options: never) => Cell> = new Map(), depth = 0): KerasReading {
+export function kerasReading(
+  generation: 2 | 3,
+  customCells: ReadonlyMap<string, (options: never) => Cell> = new Map(),
+  depth = 0,
+): KerasReading {
   const deeper = () => kerasReading(generation, customCells, depth + 1);
   return {
     generation,
@@ -41,7 +52,13 @@ export function kerasReading(generation: 2 | 3, customCells: ReadonlyMap<string,
       const { className, config } = kerasObject(json, where);
       const factory = customCells.get(className) ?? cells.get(className);
       if (!factory)
-        fail('UNSUPPORTED', where, `a cell among ${[...cells.keys(), ...customCells.keys()].join(', ')}`, `'${className}'`, 'Give cells of your own as `cells: [myCell]`.');
+        fail(
+          'UNSUPPORTED',
+          where,
+          `a cell among ${[...cells.keys(), ...customCells.keys()].join(', ')}`,
+          `'${className}'`,
+          'Give cells of your own as `cells: [myCell]`.',
+        );
       const { name: _name, trainable: _trainable, dtype: _dtype, ...own } = config;
       const definition = (factory as unknown as { definition: Cell['definition'] }).definition;
       return factory(optionsFromKeras(definition.options, own, deeper(), where) as never);
@@ -56,10 +73,19 @@ export function layerFromKeras(json: unknown, reading: KerasReading, where: stri
   const definition = layerClasses.get(className);
   if (!definition) {
     const near = closestName(className, layerClasses.keys());
-    fail('UNSUPPORTED', where, `a layer among ${[...layerClasses.keys()].join(', ')}`, `'${className}'`, near ? `The nearest is ${near}.` : undefined);
+    fail(
+      'UNSUPPORTED',
+      where,
+      `a layer among ${[...layerClasses.keys()].join(', ')}`,
+      `'${className}'`,
+      near ? `The nearest is ${near}.` : undefined,
+    );
   }
   const path = typeof config.name === 'string' ? config.name : className;
-  return placeLayer(definition, optionsFromKeras(definition.options, normalConfig(className, config, reading.generation), reading, path));
+  return placeLayer(
+    definition,
+    optionsFromKeras(definition.options, normalConfig(className, config, reading.generation), reading, path),
+  );
 }
 
 /** Differences between the generations that are not a matter of a single option. */
@@ -72,7 +98,13 @@ function normalConfig(className: string, config: Record<string, unknown>, genera
     next.dtype = typeof next.dtype === 'string' ? next.dtype : 'float32';
   }
   if (next.time_major === true)
-    fail('UNSUPPORTED', String(config.name ?? className), 'time_major: false', 'true', 'Transpose the data to (batch, time, features).');
+    fail(
+      'UNSUPPORTED',
+      String(config.name ?? className),
+      'time_major: false',
+      'true',
+      'Transpose the data to (batch, time, features).',
+    );
   delete next.time_major;
   // Stand-alone Keras 2 did not have the option and computed as without it; its successors always write it.
   if (className === 'GRU' && generation === 2) next.reset_after ??= false;

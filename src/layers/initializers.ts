@@ -71,12 +71,19 @@ type Distribution = 'truncatedNormal' | 'untruncatedNormal' | 'uniform';
 /** The standard deviation of a normal draw after cutting it at two deviations. */
 const truncatedDeviation = 0.87962566103423978;
 
-function varianceScaled(scale: number, mode: Mode, distribution: Distribution, shape: Shape, key: RandomKey): Float32Array {
+function varianceScaled(
+  scale: number,
+  mode: Mode,
+  distribution: Distribution,
+  shape: Shape,
+  key: RandomKey,
+): Float32Array {
   const { fanIn, fanOut } = fansOf(shape);
   const fan = mode === 'fanIn' ? fanIn : mode === 'fanOut' ? fanOut : (fanIn + fanOut) / 2;
   const variance = scale / Math.max(1, fan);
   const count = sizeOf(shape);
-  if (distribution === 'truncatedNormal') return scaled(key.truncatedNormal(count), Math.sqrt(variance) / truncatedDeviation);
+  if (distribution === 'truncatedNormal')
+    return scaled(key.truncatedNormal(count), Math.sqrt(variance) / truncatedDeviation);
   if (distribution === 'untruncatedNormal') return scaled(key.normal(count), Math.sqrt(variance));
   const limit = Math.sqrt(3 * variance);
   return scaled(key.uniform(count), 2 * limit, -limit);
@@ -86,10 +93,14 @@ const scaling = (className: string, scale: number, mode: Mode, distribution: Dis
   define(className, seeded, (_config, shape, key) => varianceScaled(scale, mode, distribution, shape, key));
 
 /** A kind of option whose words Keras writes in snake case. */
-const snakeChoice = <const T extends string>(words: Readonly<Record<T, string>>, fallback: NoInfer<T>): Option<T, T, false> => ({
+const snakeChoice = <const T extends string>(
+  words: Readonly<Record<T, string>>,
+  fallback: NoInfer<T>,
+): Option<T, T, false> => ({
   ...choice(Object.keys(words) as T[], fallback),
   toKeras: (value) => words[value],
-  fromKeras: (json) => (Object.keys(words) as T[]).find((k) => words[k] === json) ?? (json === 'normal' ? 'truncatedNormal' : json),
+  fromKeras: (json) =>
+    (Object.keys(words) as T[]).find((k) => words[k] === json) ?? (json === 'normal' ? 'truncatedNormal' : json),
 });
 
 /** Every initialiser by its factory: `initializers.glorotUniform({ seed: 1 })`. */
@@ -99,7 +110,9 @@ export const initializers = {
   /** All 1. */
   ones: define('Ones', {}, (_config, shape) => new Float32Array(sizeOf(shape)).fill(1)),
   /** All `value` (default 0). */
-  constant: define('Constant', { value: finiteNumber(0) }, ({ value }, shape) => new Float32Array(sizeOf(shape)).fill(value)),
+  constant: define('Constant', { value: finiteNumber(0) }, ({ value }, shape) =>
+    new Float32Array(sizeOf(shape)).fill(value),
+  ),
   /** `gain` on the diagonal of a matrix, else 0. */
   identity: define('Identity', { gain: finiteNumber(1) }, ({ gain }, shape) => {
     if (shape.length !== 2) fail('SHAPE', 'initializers.identity', 'a matrix', formatShape(shape));
@@ -164,15 +177,23 @@ export const initializers = {
 const factories = new Map<string, (given?: any) => Initializer>(
   Object.entries(initializers).map(([name, factory]) => [plainName(name), factory]),
 );
-const aliases: Record<string, string> = { zero: 'zeros', one: 'ones', uniform: 'randomuniform', normal: 'randomnormal', identityinitializer: 'identity' };
+const aliases: Record<string, string> = {
+  zero: 'zeros',
+  one: 'ones',
+  uniform: 'randomuniform',
+  normal: 'randomnormal',
+  identityinitializer: 'identity',
+};
 
 /** What may stand for an initialiser: a name in any spelling, or what a factory of `initializers` returned. */
 export type InitializerLike = keyof typeof initializers | (string & {}) | Initializer;
 
 /** The initialiser of a name, with its defaults. Throws ARGUMENT for an unknown name, with the nearest one. */
 export function initializerOf(value: unknown, where: string): Initializer {
-  if (typeof value === 'object' && value !== null && 'values' in value && 'className' in value) return value as Initializer;
-  if (typeof value !== 'string') fail('ARGUMENT', where, 'the name of an initialiser, or one made by `initializers`', showValue(value));
+  if (typeof value === 'object' && value !== null && 'values' in value && 'className' in value)
+    return value as Initializer;
+  if (typeof value !== 'string')
+    fail('ARGUMENT', where, 'the name of an initialiser, or one made by `initializers`', showValue(value));
   return factoryOf(value, where)();
 }
 
@@ -181,7 +202,13 @@ function factoryOf(name: string, where: string) {
   const found = factories.get(aliases[plain] ?? plain);
   if (found) return found;
   const near = closestName(name, Object.keys(initializers));
-  fail('ARGUMENT', where, `one of ${Object.keys(initializers).join(', ')}`, `'${name}'`, near ? `Did you mean '${near}'?` : undefined);
+  fail(
+    'ARGUMENT',
+    where,
+    `one of ${Object.keys(initializers).join(', ')}`,
+    `'${name}'`,
+    near ? `Did you mean '${near}'?` : undefined,
+  );
 }
 
 /** Keras's object for an initialiser. */
@@ -205,7 +232,9 @@ export function initializerFromKeras(json: unknown, reading: KerasReading, where
 }
 
 /** The kind of option that takes an initialiser. */
-export const initializerOption = (fallback: keyof typeof initializers): Option<InitializerLike, Initializer, false> => ({
+export const initializerOption = (
+  fallback: keyof typeof initializers,
+): Option<InitializerLike, Initializer, false> => ({
   required: false,
   fallback,
   expected: 'the name of an initialiser, or one made by `initializers`',

@@ -6,7 +6,15 @@
 import type { Shape } from '../core/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import type { Cell, SequenceFlags } from './cell.ts';
-import { dtypeOption, flag, nameOption, type OptionsIn, type OptionsOut, type OptionTable, parseOptions } from './options.ts';
+import {
+  dtypeOption,
+  flag,
+  nameOption,
+  type OptionsIn,
+  type OptionsOut,
+  type OptionTable,
+  parseOptions,
+} from './options.ts';
 import type { WeightSpec } from './weight.ts';
 
 /** A shape of which some sizes are known only at run time (null): the batch, the length. */
@@ -95,10 +103,9 @@ export type LayerFactoryRequired<T extends OptionTable> = ((options: OptionsIn<B
 };
 
 type RequiredKeys<T extends OptionTable> = { [K in keyof T]: T[K]['required'] extends true ? K : never }[keyof T];
-export type FactoryOf<T extends OptionTable> = [RequiredKeys<T>] extends [never] ? LayerFactory<T> : LayerFactoryRequired<T>;
-
-/** The options of a layer by its factory: `OptionsFor<typeof lstm>`. */
-export type OptionsFor<F extends (options: never) => Layer> = Parameters<F>[0];
+export type FactoryOf<T extends OptionTable> = [RequiredKeys<T>] extends [never]
+  ? LayerFactory<T>
+  : LayerFactoryRequired<T>;
 
 /** Makes the factory of a layer from its definition; the base options come first. */
 export function defineLayer<const T extends OptionTable>(
@@ -125,5 +132,7 @@ export function placeLayer(definition: LayerDefinition, given: object | undefine
 }
 
 export function isLayer(value: unknown): value is Layer {
-  return typeof value === 'object' && value !== null && 'definition' in value && 'className' in value && 'config' in value;
+  return (
+    typeof value === 'object' && value !== null && 'definition' in value && 'className' in value && 'config' in value
+  );
 }

@@ -8,13 +8,36 @@
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import { oneHot } from '../ops/gather.ts';
-import { abs, add, div, log, maximum, minimum, mul, neg, oneMinus, select, softplus, square, sub } from '../ops/pointwise.ts';
+import {
+  abs,
+  add,
+  div,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  oneMinus,
+  select,
+  softplus,
+  square,
+  sub,
+} from '../ops/pointwise.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { reshape } from '../ops/shape.ts';
 import { logSoftmax } from '../ops/softmax.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { type Described, describedOf } from './described.ts';
-import { flag, fraction, only, option, type OptionsIn, type OptionsOut, type OptionTable, parseOptions } from './options.ts';
+import {
+  flag,
+  fraction,
+  type OptionsIn,
+  type OptionsOut,
+  type OptionTable,
+  only,
+  option,
+  parseOptions,
+} from './options.ts';
 
 export interface Loss extends Described {
   /** What the targets are: class indices (i32), or values of the shape of the prediction. */
@@ -93,10 +116,13 @@ export const losses = {
     'SparseCategoricalCrossentropy',
     'indices',
     { ...logits, ...lastAxisOnly, ignoreClass: only(null, 'Mask such entries, or give them a sampleWeight of 0.') },
-    ({ fromLogits }, y, p) => neg(sum(mul(oneHot(y, p.shape[p.rank - 1]), logProbabilities(p, fromLogits)), { axes: [-1] })),
+    ({ fromLogits }, y, p) =>
+      neg(sum(mul(oneHot(y, p.shape[p.rank - 1]), logProbabilities(p, fromLogits)), { axes: [-1] })),
   ),
   /** (y - p)^2, the mean over the last axis. */
-  meanSquaredError: define('MeanSquaredError', 'values', {}, (_config, y, p) => mean(square(sub(y, p)), { axes: [-1] })),
+  meanSquaredError: define('MeanSquaredError', 'values', {}, (_config, y, p) =>
+    mean(square(sub(y, p)), { axes: [-1] }),
+  ),
   /** |y - p|, the mean over the last axis. */
   meanAbsoluteError: define('MeanAbsoluteError', 'values', {}, (_config, y, p) => mean(abs(sub(y, p)), { axes: [-1] })),
 };
@@ -110,7 +136,14 @@ const aliases = {
 };
 
 /** What may stand for a loss: a name, one made by `losses`, Keras's object, or a function (target, prediction) to one value per entry. */
-export type LossLike = keyof typeof losses | keyof typeof aliases | 'crossentropy' | (string & {}) | Loss | ((target: Tensor, prediction: Tensor) => Tensor) | Readonly<Record<string, unknown>>;
+export type LossLike =
+  | keyof typeof losses
+  | keyof typeof aliases
+  | 'crossentropy'
+  | (string & {})
+  | Loss
+  | ((target: Tensor, prediction: Tensor) => Tensor)
+  | Readonly<Record<string, unknown>>;
 
 /**
  * The loss of a name. `crossentropy` is chosen by shapes, as in Keras. Throws ARGUMENT for a name that does not exist.
@@ -129,7 +162,10 @@ export function lossOf(value: LossLike, target: Shape | null, prediction: readon
 }
 
 /** Keras's choice between binary, sparse and one-hot labels. `target` is without the batch. */
-export function kindOfLabels(target: Shape, prediction: readonly (number | null)[]): { binary: boolean; sparse: boolean } {
+export function kindOfLabels(
+  target: Shape,
+  prediction: readonly (number | null)[],
+): { binary: boolean; sparse: boolean } {
   const classes = prediction[prediction.length - 1] ?? 1;
   const rank = target.length + 1;
   const last = target.length ? target[target.length - 1] : null;
@@ -145,14 +181,20 @@ export function targetShape(loss: Loss, target: Shape, prediction: Shape, where:
   const same = (a: Shape, b: Shape) => a.length === b.length && a.every((d, i) => d === b[i]);
   if (same(target, wanted) || same(target, [...wanted, 1]) || same([...target, 1], wanted)) return wanted;
   const open = (shape: Shape) => formatShape([null, ...shape]);
-  const sparse = loss.targets === 'values' && (same(target, prediction.slice(0, -1)) || same(target, [...prediction.slice(0, -1), 1]));
+  const sparse =
+    loss.targets === 'values' &&
+    (same(target, prediction.slice(0, -1)) || same(target, [...prediction.slice(0, -1), 1]));
   const dense = loss.targets === 'indices' && same(target, prediction);
   fail(
     'SHAPE',
     where,
     `targets ${open(wanted)} for predictions ${open(prediction)}`,
     open(target),
-    sparse ? "For class indices use loss: 'sparseCategoricalCrossentropy'." : dense ? "For one-hot targets use loss: 'categoricalCrossentropy'." : undefined,
+    sparse
+      ? "For class indices use loss: 'sparseCategoricalCrossentropy'."
+      : dense
+        ? "For one-hot targets use loss: 'categoricalCrossentropy'."
+        : undefined,
   );
 }
 

@@ -3,12 +3,12 @@
  * Masked entries do not count. Source: Keras 3, `keras/src/metrics`.
  */
 import type { Shape } from '../core/shape.ts';
-import { argmax, mean, sum } from '../ops/reduce.ts';
 import { equal, less, select, toFloat } from '../ops/pointwise.ts';
+import { argmax, mean, sum } from '../ops/reduce.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
 import { type Described, describedOf } from './described.ts';
 import { kindOfLabels, type Loss, losses, meanToRank } from './losses.ts';
-import { finiteNumber, option, type OptionsIn, type OptionsOut, type OptionTable, parseOptions } from './options.ts';
+import { finiteNumber, type OptionsIn, type OptionsOut, type OptionTable, option, parseOptions } from './options.ts';
 
 export interface Metric extends Described {
   readonly targets: Loss['targets'];
@@ -51,7 +51,9 @@ export const metrics = {
   /** Share of entries whose largest prediction is at the largest target. */
   categoricalAccuracy: define('CategoricalAccuracy', 'values', {}, (_config, y, p) => sameIndex(argmax(y), argmax(p))),
   /** Share of entries whose largest prediction is at the target's index. */
-  sparseCategoricalAccuracy: define('SparseCategoricalAccuracy', 'indices', {}, (_config, y, p) => sameIndex(y, argmax(p))),
+  sparseCategoricalAccuracy: define('SparseCategoricalAccuracy', 'indices', {}, (_config, y, p) =>
+    sameIndex(y, argmax(p)),
+  ),
   binaryCrossentropy: ofLoss('BinaryCrossentropy', losses.binaryCrossentropy),
   categoricalCrossentropy: ofLoss('CategoricalCrossentropy', losses.categoricalCrossentropy),
   sparseCategoricalCrossentropy: ofLoss('SparseCategoricalCrossentropy', losses.sparseCategoricalCrossentropy),
@@ -66,7 +68,14 @@ const aliases = {
 };
 
 /** What may stand for a metric: a name (`accuracy` is chosen by shapes), one made by `metrics`, or Keras's object. */
-export type MetricLike = 'accuracy' | 'acc' | keyof typeof metrics | keyof typeof aliases | (string & {}) | Metric | Readonly<Record<string, unknown>>;
+export type MetricLike =
+  | 'accuracy'
+  | 'acc'
+  | keyof typeof metrics
+  | keyof typeof aliases
+  | (string & {})
+  | Metric
+  | Readonly<Record<string, unknown>>;
 
 export const isAccuracy = (value: MetricLike): boolean => typeof value === 'string' && /^acc(uracy)?$/i.test(value);
 
@@ -83,7 +92,11 @@ export function metricOf(value: MetricLike, target: Shape, prediction: readonly 
 /** The key of a metric in logs. */
 export function metricName(value: MetricLike): string {
   if (typeof value === 'string') return value;
-  const { config, className, class_name: kerasClass } = value as { config?: { name?: unknown }; className?: string; class_name?: string };
+  const {
+    config,
+    className,
+    class_name: kerasClass,
+  } = value as { config?: { name?: unknown }; className?: string; class_name?: string };
   const own = config?.name;
   if (typeof own === 'string') return own;
   const name = String(className ?? kerasClass ?? 'metric');

@@ -52,7 +52,8 @@ export function showValue(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'function') return `a function`;
   if (value === undefined) return 'nothing';
-  if (typeof value === 'number' || value === null || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'number' || value === null || typeof value === 'boolean' || typeof value === 'bigint')
+    return String(value);
   try {
     const text = JSON.stringify(value);
     return text.length > 80 ? `${text.slice(0, 77)}...` : text;
@@ -83,23 +84,27 @@ const isInteger = (v: unknown): v is number => typeof v === 'number' && Number.i
 const isNumber = (v: unknown): v is number => typeof v === 'number' && Number.isFinite(v);
 
 /** A count that must be given: `units`, `inputDim`. */
-export const positiveInteger = () => option<number, true>('a positive integer', (v) => isInteger(v) && v > 0, undefined, true);
+export const positiveInteger = () =>
+  option<number, true>('a positive integer', (v) => isInteger(v) && v > 0, undefined, true);
 
 export const flag = (fallback: boolean) => option<boolean>('true or false', (v) => typeof v === 'boolean', fallback);
 
 /** A share from 0 up to, and not including, 1. */
-export const fraction = (fallback: number) => option<number>('a number from 0 to below 1', (v) => isNumber(v) && v >= 0 && v < 1, fallback);
+export const fraction = (fallback: number) =>
+  option<number>('a number from 0 to below 1', (v) => isNumber(v) && v >= 0 && v < 1, fallback);
 
 export const finiteNumber = (fallback: number) => option<number>('a finite number', isNumber, fallback);
 
-export const positiveNumber = (fallback: number) => option<number>('a number above 0', (v) => isNumber(v) && v > 0, fallback);
+export const positiveNumber = (fallback: number) =>
+  option<number>('a number above 0', (v) => isNumber(v) && v > 0, fallback);
 
 /** A number above 0, or null for none. */
 export const optionalPositive = () =>
   option<number | null>('a number above 0, or null', (v) => v === null || (isNumber(v) && v > 0), null);
 
 /** A seed, or null to take the model's. */
-export const seedOption = () => option<number | null>('an integer seed, or null', (v) => v === null || isInteger(v), null);
+export const seedOption = () =>
+  option<number | null>('an integer seed, or null', (v) => v === null || isInteger(v), null);
 
 export const choice = <const T extends string | null>(values: readonly T[], fallback: T) =>
   option<T>(`one of ${values.map(showValue).join(', ')}`, (v) => (values as readonly unknown[]).includes(v), fallback);
@@ -118,7 +123,8 @@ export const absent = (what: string): Option<null, null, false> => ({
   fallback: null,
   expected: 'null',
   parse(value, where) {
-    if (value !== null) fail('UNSUPPORTED', where, 'null', showValue(value), `${what} are not supported by this version.`);
+    if (value !== null)
+      fail('UNSUPPORTED', where, 'null', showValue(value), `${what} are not supported by this version.`);
     return null;
   },
 });
@@ -147,7 +153,8 @@ export const dtypeOption = (): Option<'float32', 'float32', false> => ({
 /** Checks what a user gave against a table and fills in the defaults. */
 export function parseOptions<T extends OptionTable>(table: T, given: object | undefined, where: string): OptionsOut<T> {
   const source = (given ?? {}) as Record<string, unknown>;
-  if (typeof source !== 'object' || Array.isArray(source)) fail('ARGUMENT', where, 'an object of options', showValue(given));
+  if (typeof source !== 'object' || Array.isArray(source))
+    fail('ARGUMENT', where, 'an object of options', showValue(given));
   for (const key of Object.keys(source)) {
     if (key in table) continue;
     const camel = snakeToCamel(key);
@@ -166,7 +173,11 @@ export function parseOptions<T extends OptionTable>(table: T, given: object | un
 }
 
 /** A configuration in Keras's keys. */
-export function optionsToKeras(table: OptionTable, config: Readonly<Record<string, unknown>>, where: string): Record<string, unknown> {
+export function optionsToKeras(
+  table: OptionTable,
+  config: Readonly<Record<string, unknown>>,
+  where: string,
+): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   for (const [name, kind] of Object.entries(table)) {
     if (kind.key === null) continue;

@@ -6,7 +6,7 @@
  * output the initial state. A mask is never dropped, also not with an initial state, and a row may be masked whole.
  */
 import { fail } from '../core/errors.ts';
-import { formatShape, sameShape, type Shape } from '../core/shape.ts';
+import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 import { lessEqual, mul, select } from '../ops/pointwise.ts';
 import { probe } from '../ops/probe.ts';
 import { scan } from '../ops/scan.ts';
@@ -17,7 +17,7 @@ import { gruCell } from './cells/gru.ts';
 import { lstmCell } from './cells/lstm.ts';
 import { simpleRNNCell } from './cells/simple-rnn.ts';
 import { defineLayer, type LayerCall, type LayerRandom, type LayerResult, type OpenShape } from './layer.ts';
-import { absent, flag, type Option, only, type OptionTable, optionsToKeras, showValue } from './options.ts';
+import { absent, flag, type Option, type OptionTable, only, optionsToKeras, showValue } from './options.ts';
 
 /** Options of every layer over time, in Keras's order. */
 export const sequenceOptions = {
@@ -28,7 +28,10 @@ export const sequenceOptions = {
   /** Walk from the last step to the first; returned sequences are in the order of the walk. Default false. */
   goBackwards: flag(false),
   /** Keep the state between batches: not supported yet. */
-  stateful: only(false, 'Stateful layers are not supported by this version: hand states over with returnState and an initial state.'),
+  stateful: only(
+    false,
+    'Stateful layers are not supported by this version: hand states over with returnState and an initial state.',
+  ),
   /** Masked steps of a returned sequence are zero instead of the carried output. Default false. */
   zeroOutputForMask: flag(false),
 } as const;
@@ -123,10 +126,14 @@ export function walkSequence(recurrence: Recurrence): Walk {
   };
 
   // Where the output is one of the new states, as in all built-in cells, the carried output is that state; else it is a carry of its own.
-  const outputState = probe([sequence, ...init, ...constants], (i) => (i === 0 ? 1 : 0), ([now, ...rest]) => {
-    const { next, output } = step(rest.slice(0, init.length), now, rest.slice(init.length));
-    return next.indexOf(output);
-  });
+  const outputState = probe(
+    [sequence, ...init, ...constants],
+    (i) => (i === 0 ? 1 : 0),
+    ([now, ...rest]) => {
+      const { next, output } = step(rest.slice(0, init.length), now, rest.slice(init.length));
+      return next.indexOf(output);
+    },
+  );
   const ownOutput = outputState < 0;
   const carries = ownOutput ? [...init, zeros(x.graph, [batch, ...outputSize(cell)])] : init;
   const walked = scan(
@@ -160,24 +167,49 @@ function checkStep(
   const where = `${path}: step of ${cell.className}`;
   const names = declared.map(([name]) => name);
   const received = Object.keys(result?.state ?? {});
-  if (!(result?.output instanceof Tensor) || received.length !== names.length || names.some((name) => !received.includes(name)))
-    fail('ARGUMENT', where, `{ output, state: { ${names.join(', ')} } }`, `${result?.output instanceof Tensor ? '' : 'no output and '}state { ${received.join(', ')} }`);
+  if (
+    !(result?.output instanceof Tensor) ||
+    received.length !== names.length ||
+    names.some((name) => !received.includes(name))
+  )
+    fail(
+      'ARGUMENT',
+      where,
+      `{ output, state: { ${names.join(', ')} } }`,
+      `${result?.output instanceof Tensor ? '' : 'no output and '}state { ${received.join(', ')} }`,
+    );
   const check = (what: string, value: Tensor, shape: Shape) => {
-    if (!sameShape(value.shape, [batch, ...shape])) fail('SHAPE', where, `${what} ${formatShape([batch, ...shape])}`, formatShape(value.shape));
+    if (!sameShape(value.shape, [batch, ...shape]))
+      fail('SHAPE', where, `${what} ${formatShape([batch, ...shape])}`, formatShape(value.shape));
     return value;
   };
   check('an output', result.output, outputSize(cell));
-  return { next: declared.map(([name, shape]) => check(`state ${name}`, result.state[name], shape)), output: result.output };
+  return {
+    next: declared.map(([name, shape]) => check(`state ${name}`, result.state[name], shape)),
+    output: result.output,
+  };
 }
 
 /** The checks of inputs over time, in one place. */
-export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: string): { batch: number | null; length: number | null; features: number } {
+export function checkSequence(
+  inputs: readonly OpenShape[],
+  cell: Cell,
+  path: string,
+): { batch: number | null; length: number | null; features: number } {
   const [x, ...states] = inputs;
   const features = x?.[x.length - 1];
   if (!x || x.length < 3)
-    fail('SHAPE', path, 'an input of three axes, (batch, time, features)', x ? formatShape(x) : 'none',
-      x?.length === 2 ? 'Put an embedding before it, or give every step its features: shape (time, 1) for single numbers.' : undefined);
-  if (typeof features !== 'number') fail('SHAPE', path, 'a known number of features', formatShape(x), 'Give the last axis of the input a size.');
+    fail(
+      'SHAPE',
+      path,
+      'an input of three axes, (batch, time, features)',
+      x ? formatShape(x) : 'none',
+      x?.length === 2
+        ? 'Put an embedding before it, or give every step its features: shape (time, 1) for single numbers.'
+        : undefined,
+    );
+  if (typeof features !== 'number')
+    fail('SHAPE', path, 'a known number of features', formatShape(x), 'Give the last axis of the input a size.');
   const count = Object.keys(cell.definition.state(cell.config)).length;
   if (states.length !== 0 && states.length !== count)
     fail('SHAPE', path, `the sequence alone, or with ${count} initial states`, `${inputs.length} inputs`);
@@ -185,7 +217,12 @@ export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: st
 }
 
 /** Shapes of what a layer over time returns. */
-export function sequenceShapes(cell: Cell, flags: SequenceFlags, inputs: readonly OpenShape[], path: string): OpenShape[] {
+export function sequenceShapes(
+  cell: Cell,
+  flags: SequenceFlags,
+  inputs: readonly OpenShape[],
+  path: string,
+): OpenShape[] {
   const { batch, length } = checkSequence(inputs, cell, path);
   const states = Object.values(cell.definition.state(cell.config) as Record<string, Shape>);
   const output = outputSize(cell);
@@ -232,7 +269,8 @@ function layerOfCell<const T extends OptionTable>(className: string, cell: CellF
       const own = cellOf(config as never);
       return cellWeights(own, checkSequence(inputs, own, path).features, true, path);
     },
-    outputs: (config, inputs, path) => sequenceShapes(cellOf(config as never), config as unknown as SequenceFlags, inputs, path),
+    outputs: (config, inputs, path) =>
+      sequenceShapes(cellOf(config as never), config as unknown as SequenceFlags, inputs, path),
     recurrence: (config) => ({ cell: cellOf(config as never), flags: config as unknown as SequenceFlags }),
     call: (config, call) => callSequence(cellOf(config as never), config as unknown as SequenceFlags, call),
   });
@@ -272,7 +310,12 @@ const cellOption = (): Option<Cell, Cell, true> => ({
   toKeras: (cell, where) => ({
     module: 'keras.layers',
     class_name: cell.className,
-    config: { name: null, trainable: true, dtype: 'float32', ...optionsToKeras(cell.definition.options, cell.config, where) },
+    config: {
+      name: null,
+      trainable: true,
+      dtype: 'float32',
+      ...optionsToKeras(cell.definition.options, cell.config, where),
+    },
     registered_name: null,
   }),
   fromKeras: (json, reading, where) => reading.cell(json, where),

@@ -11,5 +11,7 @@ import { Tensor } from './tensor.ts';
 export function probe<R>(like: readonly Tensor[], drop: (index: number) => number, look: (standIns: Tensor[]) => R): R {
   const graph = new Graph('probe');
   graph.path = like[0].graph.path;
-  return look(like.map((t, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: t.dtype, shape: t.shape.slice(drop(i)) }))));
+  return look(
+    like.map((t, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: t.dtype, shape: t.shape.slice(drop(i)) }))),
+  );
 }

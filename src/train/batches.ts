@@ -34,7 +34,8 @@ export function chooseBatchSize(given: number | undefined, network: Network, cou
   if (!Number.isInteger(size) || size < 1) fail('ARGUMENT', `${where}: batchSize`, 'a positive integer', String(size));
   if (fixed !== null) {
     if (size !== fixed) fail('SHAPE', `${where}: batchSize`, `${fixed}, the fixed batch of the model`, String(size));
-    if (count % fixed) fail('SHAPE', `${where}: x`, `a multiple of ${fixed} samples, the fixed batch of the model`, String(count));
+    if (count % fixed)
+      fail('SHAPE', `${where}: x`, `a multiple of ${fixed} samples, the fixed batch of the model`, String(count));
   }
   return size;
 }
@@ -95,7 +96,9 @@ export interface Walk {
 }
 
 /** Runs a step over all batches and yields the results, a hand-over at a time. Batches of one size go together. */
-export async function* walkBatches(walk: Walk): AsyncGenerator<{ batches: readonly Batch[]; results: readonly Result[] }> {
+export async function* walkBatches(
+  walk: Walk,
+): AsyncGenerator<{ batches: readonly Batch[]; results: readonly Result[] }> {
   const { session, set, batches, order, pace, limit } = walk;
   const perSample = bytesPerSample(set);
   for (let at = 0; at < batches.length; ) {

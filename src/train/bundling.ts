@@ -1,6 +1,6 @@
 /** From a model to the parts of its bundle, and its compile settings to and from Keras's form. */
 import { fail } from '../core/errors.ts';
-import { bundleFormat, type BundleParts, bundleVersion, writeBundle as encodeBundle } from '../formats/bundle.ts';
+import { type BundleParts, bundleFormat, bundleVersion, writeBundle as encodeBundle } from '../formats/bundle.ts';
 import { writeWhole } from '../formats/file.ts';
 import type { NamedTensor } from '../formats/wire/safetensors.ts';
 import { describedToKeras } from '../layers/described.ts';
@@ -27,7 +27,14 @@ export interface Bundled {
 export function bundleBytes(bundled: Bundled, { tokenizer = null, notes = null }: BundleSettings): Uint8Array {
   const { config, weights, slots, counters, seed } = bundled;
   const parts: BundleParts = {
-    metadata: { format: bundleFormat, version: bundleVersion, savedAt: new Date().toISOString(), seed, counters, notes },
+    metadata: {
+      format: bundleFormat,
+      version: bundleVersion,
+      savedAt: new Date().toISOString(),
+      seed,
+      counters,
+      notes,
+    },
     config,
     weights,
     slots,
@@ -41,17 +48,26 @@ export async function writeBundle(path: string, bundled: Bundled, settings: Bund
 }
 
 /** Keras's compile_config; null for a loss that is a function, which no file can hold. */
-export function compileToKeras({ optimizer, loss, metrics }: Compilation, learningRate: number): Record<string, unknown> | null {
+export function compileToKeras(
+  { optimizer, loss, metrics }: Compilation,
+  learningRate: number,
+): Record<string, unknown> | null {
   if (typeof loss === 'function') return null;
   const written = describedToKeras(optimizer, 'keras.optimizers');
   const named = (value: unknown, module: string) => {
     if (typeof value === 'string') return camelToSnake(value);
-    return 'class_name' in (value as object) ? value : describedToKeras(value as Parameters<typeof describedToKeras>[0], module);
+    return 'class_name' in (value as object)
+      ? value
+      : describedToKeras(value as Parameters<typeof describedToKeras>[0], module);
   };
   return {
     optimizer: {
       ...written,
-      config: { ...(written.config as object), name: optimizer.config.name ?? optimizer.className.toLowerCase(), learning_rate: learningRate || optimizer.config.learningRate },
+      config: {
+        ...(written.config as object),
+        name: optimizer.config.name ?? optimizer.className.toLowerCase(),
+        learning_rate: learningRate || optimizer.config.learningRate,
+      },
     },
     loss: named(loss, 'keras.losses'),
     loss_weights: null,
@@ -69,19 +85,27 @@ export function compileFromKeras(config: Readonly<Record<string, unknown>>): Com
   const plain = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(plain);
     const object = value as { class_name?: unknown; config?: unknown } | null;
-    if (object && typeof object === 'object' && object.class_name === '__tuple__') return plain((object as { items?: unknown }).items);
+    if (object && typeof object === 'object' && object.class_name === '__tuple__')
+      return plain((object as { items?: unknown }).items);
     return value;
   };
   const loss = plain(config.loss);
   if (loss === null || loss === undefined) return null;
-  if (Array.isArray(loss) && loss.length !== 1) fail('UNSUPPORTED', 'compile_config: loss', 'one loss', `${loss.length}`);
-  if (config.loss_weights != null) fail('UNSUPPORTED', 'compile_config: loss_weights', 'null', JSON.stringify(config.loss_weights));
-  if (config.weighted_metrics != null && !(Array.isArray(config.weighted_metrics) && config.weighted_metrics.length === 0))
+  if (Array.isArray(loss) && loss.length !== 1)
+    fail('UNSUPPORTED', 'compile_config: loss', 'one loss', `${loss.length}`);
+  if (config.loss_weights != null)
+    fail('UNSUPPORTED', 'compile_config: loss_weights', 'null', JSON.stringify(config.loss_weights));
+  if (
+    config.weighted_metrics != null &&
+    !(Array.isArray(config.weighted_metrics) && config.weighted_metrics.length === 0)
+  )
     fail('UNSUPPORTED', 'compile_config: weighted_metrics', 'null', JSON.stringify(config.weighted_metrics));
   // Keras 2 nests metrics in lists per output, or gives one name.
   const metrics = [plain(config.metrics) ?? []].flat(4) as unknown as NonNullable<CompileSettings['metrics']>;
   return {
-    optimizer: optimizerFromKeras(config.optimizer ?? config.optimizer_config) as NonNullable<CompileSettings['optimizer']>,
+    optimizer: optimizerFromKeras(config.optimizer ?? config.optimizer_config) as NonNullable<
+      CompileSettings['optimizer']
+    >,
     loss: (Array.isArray(loss) ? loss[0] : loss) as CompileSettings['loss'],
     metrics: metrics.filter((metric) => metric !== null),
   };

@@ -1,8 +1,8 @@
 /** What `compile` sets: optimizer, loss and metrics. */
 import { fail } from '../core/errors.ts';
 import type { Shape } from '../core/shape.ts';
-import { type Loss, type LossLike, lossOf, targetShape } from '../layers/losses.ts';
 import type { OpenShape } from '../layers/layer.ts';
+import { type Loss, type LossLike, lossOf, targetShape } from '../layers/losses.ts';
 import { isAccuracy, type Metric, type MetricLike, metricName, metricOf } from '../layers/metrics.ts';
 import { type OptimizerLike, optimizerOf } from './optimizers/all.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
@@ -34,8 +34,10 @@ export interface Objective {
 export function compileSettings({ optimizer = 'rmsprop', loss, metrics = [], ...rest }: CompileSettings): Compilation {
   const unknown = Object.keys(rest).filter((key) => (rest as Record<string, unknown>)[key] != null);
   if (unknown.length) fail('ARGUMENT', 'compile', 'optimizer, loss and metrics', unknown.join(', '));
-  if (loss === undefined || loss === null) fail('ARGUMENT', 'compile', 'a loss', 'none', "Write `loss: 'binaryCrossentropy'`, or another.");
-  if (!Array.isArray(metrics)) fail('ARGUMENT', 'compile: metrics', 'a list', typeof metrics, "Write `metrics: ['accuracy']`.");
+  if (loss === undefined || loss === null)
+    fail('ARGUMENT', 'compile', 'a loss', 'none', "Write `loss: 'binaryCrossentropy'`, or another.");
+  if (!Array.isArray(metrics))
+    fail('ARGUMENT', 'compile: metrics', 'a list', typeof metrics, "Write `metrics: ['accuracy']`.");
   lossOf(loss, [1], [null, 1]);
   const named = metrics.map((metric: MetricLike) => {
     if (!isAccuracy(metric)) metricOf(metric, [1], [null, 1]);
@@ -43,7 +45,8 @@ export function compileSettings({ optimizer = 'rmsprop', loss, metrics = [], ...
   });
   const names = named.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i || name === 'loss');
-  if (twice !== undefined) fail('ARGUMENT', 'compile: metrics', 'metrics of different names', `'${twice}' twice`, 'Give one a `name`.');
+  if (twice !== undefined)
+    fail('ARGUMENT', 'compile: metrics', 'metrics of different names', `'${twice}' twice`, 'Give one a `name`.');
   return { optimizer: optimizerOf(optimizer), loss, metrics: named };
 }
 

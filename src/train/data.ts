@@ -33,7 +33,8 @@ export function arrayOf(value: unknown, where: string): NdArray {
   try {
     return NdArray.from(value as ArrayInput);
   } catch (error) {
-    if (error instanceof UnrolledError) throw new UnrolledError(error.code, `${where}: ${error.message}`, { cause: error });
+    if (error instanceof UnrolledError)
+      throw new UnrolledError(error.code, `${where}: ${error.message}`, { cause: error });
     throw error;
   }
 }
@@ -60,7 +61,13 @@ function refuseNonFinite(array: NdArray, where: string): void {
     path.forEach((i, axis) => {
       flat = flat * array.shape[axis] + i;
     });
-    fail('DATA', `${where}, ${place(path)}`, 'a finite number', String(array.data[flat]), 'Remove or fill such values; mark missing steps by a mask.');
+    fail(
+      'DATA',
+      `${where}, ${place(path)}`,
+      'a finite number',
+      String(array.data[flat]),
+      'Remove or fill such values; mark missing steps by a mask.',
+    );
   }
 }
 
@@ -85,7 +92,12 @@ function column(array: NdArray, data: NdArrayData): Column {
 function listOf(value: unknown, count: number, where: string, what: string): unknown[] {
   if (count === 1) return [value];
   if (!Array.isArray(value) || value.length !== count)
-    fail('DATA', where, `a list of ${count} arrays, one per ${what}`, Array.isArray(value) ? `a list of ${value.length}` : showValue(value));
+    fail(
+      'DATA',
+      where,
+      `a list of ${count} arrays, one per ${what}`,
+      Array.isArray(value) ? `a list of ${value.length}` : showValue(value),
+    );
   return value;
 }
 
@@ -107,7 +119,8 @@ export function inputColumns(network: Network, arrays: readonly NdArray[], mask:
     const array = arrays[i];
     const name = network.inputs.length === 1 ? `${where}: x` : `${where}: x[${i}] (${input.name})`;
     matchShape(input.shape, array.shape, name);
-    if (array.shape[0] !== count) fail('SHAPE', name, `${count} samples, as in the first input`, String(array.shape[0]));
+    if (array.shape[0] !== count)
+      fail('SHAPE', name, `${count} samples, as in the first input`, String(array.shape[0]));
     refuseNonFinite(array, name);
     if (input.range) {
       const next = `Layer '${input.range.layer}' has inputDim ${input.range.below}; raise it, or limit the vocabulary of the data.`;
@@ -116,7 +129,8 @@ export function inputColumns(network: Network, arrays: readonly NdArray[], mask:
     }
     return column(array, asFloats(array.data));
   });
-  const masks = mask === undefined || mask === null ? inputs.map(() => null) : maskColumns(network, arrays, mask, where);
+  const masks =
+    mask === undefined || mask === null ? inputs.map(() => null) : maskColumns(network, arrays, mask, where);
   return { count, inputs, masks, target: null, weight: null };
 }
 
@@ -126,9 +140,15 @@ function maskColumns(network: Network, arrays: readonly NdArray[], mask: unknown
     const array = arrayOf(truthNumbers(value), `${where}: mask`);
     const [count, length] = arrays[i].shape;
     if (array.rank !== 2 || array.shape[0] !== count || array.shape[1] !== length)
-      fail('SHAPE', `${where}: mask`, `${formatShape([count, length])}, one value per sample and step`, formatShape(array.shape));
+      fail(
+        'SHAPE',
+        `${where}: mask`,
+        `${formatShape([count, length])}, one value per sample and step`,
+        formatShape(array.shape),
+      );
     const wrong = array.data.findIndex((v: number) => v !== 0 && v !== 1);
-    if (wrong >= 0) fail('DATA', `${where}: mask, ${place(pathOf(wrong, array.shape))}`, '0 or 1', String(array.data[wrong]));
+    if (wrong >= 0)
+      fail('DATA', `${where}: mask, ${place(pathOf(wrong, array.shape))}`, '0 or 1', String(array.data[wrong]));
     return column(array, asFloats(array.data));
   });
 }
@@ -140,7 +160,13 @@ function truthNumbers(value: unknown): unknown {
 }
 
 /** Checked targets. */
-export function targetColumn(array: NdArray, objective: Objective, classes: number, count: number, where: string): Column {
+export function targetColumn(
+  array: NdArray,
+  objective: Objective,
+  classes: number,
+  count: number,
+  where: string,
+): Column {
   const name = `${where}: y`;
   if (array.shape[0] !== count) fail('SHAPE', name, `${count} samples, as in x`, `${array.shape[0]}`);
   refuseNonFinite(array, name);
@@ -172,16 +198,30 @@ export function weightColumn(
   const values = valueShape(objective);
   const own = array.shape.slice(1);
   if (array.shape[0] !== count || own.length > values.length || own.some((d, i) => d !== values[i]))
-    fail('SHAPE', name, values.length ? `${formatShape([count])} or ${formatShape([count, ...values])}` : formatShape([count]), formatShape(array.shape));
+    fail(
+      'SHAPE',
+      name,
+      values.length ? `${formatShape([count])} or ${formatShape([count, ...values])}` : formatShape([count]),
+      formatShape(array.shape),
+    );
   refuseNonFinite(array, name);
   if (!byClass) return column(array, asFloats(array.data));
   const perSample = sizeOf(own);
   const inner = sizeOf(byClass.shape);
-  const data = Float32Array.from(byClass.data, (w, i) => w * array.data[Math.floor(i / inner) * perSample + Math.floor(((i % inner) * perSample) / inner)]);
+  const data = Float32Array.from(
+    byClass.data,
+    (w, i) => w * array.data[Math.floor(i / inner) * perSample + Math.floor(((i % inner) * perSample) / inner)],
+  );
   return { shape: byClass.shape, data };
 }
 
-function classColumn(classWeight: ClassWeight, objective: Objective, target: Column, count: number, where: string): Column {
+function classColumn(
+  classWeight: ClassWeight,
+  objective: Objective,
+  target: Column,
+  count: number,
+  where: string,
+): Column {
   const shape = valueShape(objective);
   const entries = count * sizeOf(shape);
   const width = target.data.length / entries;
@@ -194,7 +234,8 @@ function classColumn(classWeight: ClassWeight, objective: Objective, target: Col
       for (let c = 1; c < width; c++) if (target.data[i * width + c] > target.data[i * width + label]) label = c;
     }
     const weight = classWeight[label] ?? 1;
-    if (typeof weight !== 'number' || !Number.isFinite(weight)) fail('DATA', `${where}: classWeight[${label}]`, 'a finite number', showValue(weight));
+    if (typeof weight !== 'number' || !Number.isFinite(weight))
+      fail('DATA', `${where}: classWeight[${label}]`, 'a finite number', showValue(weight));
     data[i] = weight;
   }
   return { shape, data };
@@ -202,15 +243,24 @@ function classColumn(classWeight: ClassWeight, objective: Objective, target: Col
 
 /** The first and the last part of a data set: what is trained on, and what is held out, taken before any shuffling. */
 export function splitDataset(set: Dataset, share: number, where: string): [Dataset, Dataset] {
-  if (!(share > 0 && share < 1)) fail('ARGUMENT', `${where}: validationSplit`, 'a share between 0 and 1', String(share));
+  if (!(share > 0 && share < 1))
+    fail('ARGUMENT', `${where}: validationSplit`, 'a share between 0 and 1', String(share));
   const at = Math.floor(set.count * (1 - share));
   if (at === 0 || at === set.count)
-    fail('DATA', `${where}: validationSplit`, 'at least one sample on both sides', `${at} and ${set.count - at} of ${set.count}`);
+    fail(
+      'DATA',
+      `${where}: validationSplit`,
+      'at least one sample on both sides',
+      `${at} and ${set.count - at} of ${set.count}`,
+    );
   return [rows(set, 0, at), rows(set, at, set.count)];
 }
 
 function rows(set: Dataset, from: number, to: number): Dataset {
-  const cut = (c: Column): Column => ({ shape: c.shape, data: c.data.subarray(from * sizeOf(c.shape), to * sizeOf(c.shape)) as NdArrayData });
+  const cut = (c: Column): Column => ({
+    shape: c.shape,
+    data: c.data.subarray(from * sizeOf(c.shape), to * sizeOf(c.shape)) as NdArrayData,
+  });
   return {
     count: to - from,
     inputs: set.inputs.map(cut),

@@ -1,7 +1,7 @@
 /** Gradients of a whole batch at once, for those who drive a model from outside. */
 import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
-import { formatShape, sameShape, type Shape } from '../core/shape.ts';
+import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
 import { type Batch, feedOf, shapesOf } from './batches.ts';
 import { arrayOf, type Dataset } from './data.ts';
@@ -35,7 +35,8 @@ function feedWhole({ set, key }: DerivativeRun): Record<string, ArrayLike<number
 }
 
 function gradientsOf({ network, set }: DerivativeRun, result: Result): Gradients {
-  const array = (name: string, shape: Shape) => (result[name] ? NdArray.from(result[name], shape) : NdArray.zeros(shape));
+  const array = (name: string, shape: Shape) =>
+    result[name] ? NdArray.from(result[name], shape) : NdArray.zeros(shape);
   const inputs = network.inputs.map(({ dtype }, i) =>
     dtype === 'i32' ? null : array(`input/${i}`, [set.count, ...set.inputs[i].shape]),
   );
@@ -59,12 +60,22 @@ function concreteOutputs({ network, set }: DerivativeRun): Shape[] {
 }
 
 /** Outputs, and the gradients of sum(outputs * given). */
-export async function runVjp(run: DerivativeRun, outputGradients: unknown): Promise<Gradients & { outputs: NdArray[] }> {
+export async function runVjp(
+  run: DerivativeRun,
+  outputGradients: unknown,
+): Promise<Gradients & { outputs: NdArray[] }> {
   const { session, network, set } = run;
   const shapes = concreteOutputs(run);
-  const given = (shapes.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map((g) => g ?? null);
+  const given = (shapes.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map(
+    (g) => g ?? null,
+  );
   if (given.length !== shapes.length)
-    fail('DATA', 'vjp: outputGradients', `a list of ${shapes.length} arrays, one per output`, `a list of ${given.length}`);
+    fail(
+      'DATA',
+      'vjp: outputGradients',
+      `a list of ${shapes.length} arrays, one per output`,
+      `a list of ${given.length}`,
+    );
   const feed = feedWhole(run);
   given.forEach((g, i) => {
     if (g === null) return;
@@ -76,7 +87,10 @@ export async function runVjp(run: DerivativeRun, outputGradients: unknown): Prom
   const has = given.map((g) => g !== null);
   const batch = shapesOf(set, whole(set));
   const training = run.key !== null;
-  const step = await session.prepare(`vjp ${shapesKey(batch)} ${has} ${training}`, traceVjp(network, has, training, batch));
+  const step = await session.prepare(
+    `vjp ${shapesKey(batch)} ${has} ${training}`,
+    traceVjp(network, has, training, batch),
+  );
   const result = await runOnce(session, step, feed);
   const outputs = shapes.map((shape, i) => NdArray.from(resultOf(result, `y${i}`), shape));
   return { outputs, ...gradientsOf(run, result) };

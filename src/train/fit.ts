@@ -42,8 +42,19 @@ export interface FitOptions {
 }
 
 const optionNames: ReadonlySet<string> = new Set([
-  'epochs', 'initialEpoch', 'batchSize', 'shuffle', 'validationSplit', 'validationData', 'sampleWeight', 'classWeight', 'mask',
-  'verbose', 'callbacks', 'signal', 'write',
+  'epochs',
+  'initialEpoch',
+  'batchSize',
+  'shuffle',
+  'validationSplit',
+  'validationData',
+  'sampleWeight',
+  'classWeight',
+  'mask',
+  'verbose',
+  'callbacks',
+  'signal',
+  'write',
 ] satisfies (keyof FitOptions)[]);
 
 /** Refuses what `fit` does not know, so that nothing is ignored. */
@@ -52,7 +63,8 @@ export function checkFitOptions(options: FitOptions): void {
     if (!optionNames.has(key)) fail('ARGUMENT', 'fit', `options among ${[...optionNames].join(', ')}`, `'${key}'`);
   const whole = (name: 'epochs' | 'initialEpoch') => {
     const value = options[name];
-    if (value !== undefined && (!Number.isInteger(value) || value < 0)) fail('ARGUMENT', `fit: ${name}`, 'a whole number from 0 on', String(value));
+    if (value !== undefined && (!Number.isInteger(value) || value < 0))
+      fail('ARGUMENT', `fit: ${name}`, 'a whole number from 0 on', String(value));
   };
   whole('epochs');
   whole('initialEpoch');
@@ -62,7 +74,11 @@ export function checkFitOptions(options: FitOptions): void {
 
 /** Keras's order on screen: names sorted. */
 function sorted(logs: Logs): Record<string, number> {
-  return Object.fromEntries(Object.keys(logs).sort().map((key) => [key, logs[key]]));
+  return Object.fromEntries(
+    Object.keys(logs)
+      .sort()
+      .map((key) => [key, logs[key]]),
+  );
 }
 
 export interface FitSets {
@@ -71,12 +87,19 @@ export interface FitSets {
 }
 
 /** Runs the epochs on data that has been checked. */
-export async function runFit(model: TrainedModel, trainer: Trainer, { training, validation }: FitSets, options: FitOptions, batchSize: number): Promise<History> {
+export async function runFit(
+  model: TrainedModel,
+  trainer: Trainer,
+  { training, validation }: FitSets,
+  options: FitOptions,
+  batchSize: number,
+): Promise<History> {
   const { epochs = 1, initialEpoch = 0, shuffle = true, callbacks = [], signal } = options;
   const history = new History();
   const batches = batchesOf(training.count, batchSize);
   const writer = options.write ? { write: options.write, dynamic: true, terminal: true } : processWriter();
-  const verbose = options.verbose === undefined || options.verbose === 'auto' ? (writer.terminal ? 1 : 2) : options.verbose;
+  const verbose =
+    options.verbose === undefined || options.verbose === 'auto' ? (writer.terminal ? 1 : 2) : options.verbose;
   const limit = callbacks.some((c) => c.onBatchBegin || c.onBatchEnd) ? 1 : Number.POSITIVE_INFINITY;
   const pace = new Pace();
   let stopped = false;
@@ -91,7 +114,13 @@ export async function runFit(model: TrainedModel, trainer: Trainer, { training, 
     interrupt(epoch, 0);
     for (const callback of callbacks) await callback.onEpochBegin?.(epoch, run);
     if (verbose && epochs > 1) writer.write(`Epoch ${epoch + 1}/${epochs}\n`);
-    const bar = new ProgressBar({ target: batches.length, verbose, dynamic: writer.dynamic, write: writer.write, now: () => performance.now() / 1000 });
+    const bar = new ProgressBar({
+      target: batches.length,
+      verbose,
+      dynamic: writer.dynamic,
+      write: writer.write,
+      now: () => performance.now() / 1000,
+    });
     const averages = new Averages(trainer.metrics);
     const order = shuffle ? trainer.order(training.count) : null;
     let done = 0;
@@ -115,7 +144,8 @@ export async function runFit(model: TrainedModel, trainer: Trainer, { training, 
       for (const callback of limit === 1 ? callbacks : []) await callback.onBatchEnd?.(done - 1, logs, run);
       interrupt(epoch, done);
       if (stopped) break;
-      if (done < batches.length) for (const callback of limit === 1 ? callbacks : []) await callback.onBatchBegin?.(done, run);
+      if (done < batches.length)
+        for (const callback of limit === 1 ? callbacks : []) await callback.onBatchBegin?.(done, run);
     }
     if (validation) {
       const measured = await trainer.evaluate(validation, batchSize);

@@ -11,7 +11,11 @@ export class TrainingInterrupted extends UnrolledError {
   constructor(epoch: number, batch: number, history: History, cause: unknown) {
     const last = history.epoch.length ? history.epoch[history.epoch.length - 1] : null;
     const finished = last === null ? 'no epoch was finished' : `the last finished epoch is ${last + 1}`;
-    super('INTERRUPTED', `fit: stopped in epoch ${epoch + 1} after batch ${batch}; ${finished}. The model holds the weights of the last step.`, { cause });
+    super(
+      'INTERRUPTED',
+      `fit: stopped in epoch ${epoch + 1} after batch ${batch}; ${finished}. The model holds the weights of the last step.`,
+      { cause },
+    );
     this.name = 'TrainingInterrupted';
     this.lastFinishedEpoch = last;
     this.history = history;

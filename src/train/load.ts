@@ -3,7 +3,8 @@ import { readBundle } from '../formats/bundle.ts';
 import { readWhole } from '../formats/file.ts';
 import type { KerasConfigOptions } from '../formats/keras-config.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
-import type { Model, ModelOptions } from './model.ts';
+import type { Model } from './model.ts';
+import type { ModelOptions } from './model-options.ts';
 import { modelFromKerasConfig } from './sequential.ts';
 
 export type LoadOptions = Omit<ModelOptions, 'name' | 'seed'> & Pick<KerasConfigOptions, 'cells'>;
@@ -22,7 +23,10 @@ export interface LoadedModel {
 export function modelFromBytes(bytes: Uint8Array, options: LoadOptions = {}, where = 'bundle'): LoadedModel {
   const { metadata, config, weights, slots, tokenizer } = readBundle(bytes, where);
   const model = modelFromKerasConfig(config, { ...options, generation: 3, seed: metadata.seed });
-  const values = (tensors: typeof weights) => new Map([...tensors].map(([name, { data }]) => [name, data instanceof Int32Array ? Float32Array.from(data) : data]));
+  const values = (tensors: typeof weights) =>
+    new Map(
+      [...tensors].map(([name, { data }]) => [name, data instanceof Int32Array ? Float32Array.from(data) : data]),
+    );
   model.restore(values(weights), values(slots), metadata.counters);
   return {
     model,

@@ -2,71 +2,46 @@
  * A model: layers placed in a network, their weights, and what can be done with them. `sequential` and the readers of files make models;
  * the work itself is in the files beside this one.
  */
-import { NdArray } from '../core/array.ts';
+import type { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
-import { formatShape, sameShape, type Shape, sizeOf } from '../core/shape.ts';
+import { type Shape, sizeOf } from '../core/shape.ts';
+import { sequentialToKeras } from '../formats/keras-config.ts';
 import type { OpenShape } from '../layers/layer.ts';
-import type { Machine } from '../vm/vm.ts';
 import { chooseBatchSize } from './batches.ts';
 import { type Bundled, type BundleSettings, bundleBytes, compileToKeras, writeBundle } from './bundling.ts';
 import type { TrainedModel } from './callbacks.ts';
-import { type Compilation, compileSettings, type CompileSettings, objectiveOf } from './compilation.ts';
-import { arrayOf, type ClassWeight, type Dataset, inputArrays, inputColumns, type ModelData, splitDataset, targetColumn, weightColumn } from './data.ts';
+import { type Compilation, type CompileSettings, compileSettings, objectiveOf } from './compilation.ts';
+import {
+  arrayOf,
+  type Dataset,
+  inputArrays,
+  inputColumns,
+  type ModelData,
+  splitDataset,
+  targetColumn,
+  weightColumn,
+} from './data.ts';
 import { type DerivativeRun, type Gradients, runLossAndGradients, runVjp } from './derivatives.ts';
 import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
 import type { History } from './history.ts';
-import { sequentialToKeras } from '../formats/keras-config.ts';
-import type { Network, PlacedLayer } from './network.ts';
+import {
+  type Architecture,
+  type DerivativeOptions,
+  type EvaluateOptions,
+  type ModelOptions,
+  type PredictOptions,
+  refuseUnknown,
+  type WeightOptions,
+} from './model-options.ts';
+import type { Network } from './network.ts';
 import { runPredict } from './predict.ts';
 import { ProgressBar, processWriter } from './progress.ts';
 import { Session, type Values } from './session.ts';
-import { haltedLeaf, slotLeaf } from './steps.ts';
+import { haltedLeaf } from './steps.ts';
 import { formatSummary, type SummaryOptions, summaryTable } from './summary.ts';
 import { type Counters, Trainer } from './trainer.ts';
-
-export interface ModelOptions {
-  /** Default `sequential`. */
-  readonly name?: string;
-  /** From which all starting values, draws and orders follow: the same seed, the same run. Default 0. */
-  readonly seed?: number;
-  /** Bytes that a step may take; a larger plan is refused before it runs. Default: what the machine has free. */
-  readonly memoryLimit?: number;
-  /** The machine to run on. Default: one for the process, chosen by UNROLLED_HOST and what is there. */
-  readonly machine?: Machine;
-}
-
-/** How a kind of model arranges its layers; null where the shape of the input is needed first. */
-export interface Architecture {
-  readonly layers: readonly PlacedLayer[];
-  arrange(input: OpenShape | null): Network | null;
-}
-
-export interface DerivativeOptions {
-  /** Whether dropout draws. Default false. */
-  readonly training?: boolean;
-  readonly mask?: ModelData;
-}
-
-export interface PredictOptions {
-  /** Default 32. Does not change the result. */
-  readonly batchSize?: number;
-  /** (N, T), 0 or 1: which steps of the input count. */
-  readonly mask?: ModelData;
-  /** Default 0. */
-  readonly verbose?: Verbosity;
-}
-
-export interface WeightOptions {
-  readonly sampleWeight?: ModelData;
-  readonly classWeight?: ClassWeight;
-  readonly mask?: ModelData;
-}
-
-const optionsOf = (given: object | undefined, names: readonly string[], where: string) => {
-  for (const key of Object.keys(given ?? {}))
-    if (!names.includes(key)) fail('ARGUMENT', where, `options among ${names.join(', ')}`, `'${key}'`);
-};
+import { clearSlots, collectValues, readWeights, restoreValues, slotCount, writeWeights } from './values.ts';
 
 /** @template Output of `predict`: one array, or a list for models of several outputs */
 export class Model<Output extends NdArray | NdArray[] = NdArray> implements TrainedModel {
@@ -77,13 +52,11 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private readonly counters: Counters = { iteration: 0, learningRate: 0 };
   private network: Network | null = null;
   private compilation: Compilation | null = null;
-  /** A compiled objective of custom functions has no name by which its steps could be told apart. */
-  private generation = 0;
   private trainer: { readonly key: string; readonly trainer: Trainer } | null = null;
 
   /** Use `sequential`. */
   constructor(architecture: Architecture, options: ModelOptions = {}) {
-    optionsOf(options, ['name', 'seed', 'memoryLimit', 'machine'], 'model');
+    refuseUnknown(options, ['name', 'seed', 'memoryLimit', 'machine'], 'model');
     this.name = options.name ?? 'sequential';
     this.seed = options.seed ?? 0;
     RandomKey.from(this.seed);
@@ -114,14 +87,26 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   }
 
   private builtNetwork(where: string): Network {
-    return this.network ?? fail('STATE', where, 'a model whose input shape is known', 'a model that has not seen data', 'Start it with `layers.input({ shape })`, or call `build`.');
+    return (
+      this.network ??
+      fail(
+        'STATE',
+        where,
+        'a model whose input shape is known',
+        'a model that has not seen data',
+        'Start it with `layers.input({ shape })`, or call `build`.',
+      )
+    );
   }
 
   /** Builds from the shape of data: the batch and the axes of time stay open. */
   private buildFor(shape: Shape): Network {
     if (this.network) return this.network;
     const [first] = this.architecture.layers;
-    const open: OpenShape = first.layer.definition.inputType === 'i32' ? shape.map(() => null) : shape.map((d, i) => (i === shape.length - 1 && i > 0 ? d : null));
+    const open: OpenShape =
+      first.layer.definition.inputType === 'i32'
+        ? shape.map(() => null)
+        : shape.map((d, i) => (i === shape.length - 1 && i > 0 ? d : null));
     try {
       this.build(open);
     } catch (error) {
@@ -135,8 +120,16 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   // ---- what there is
 
   /** The layers with their names, the input layer included. */
-  get layers(): readonly { readonly name: string; readonly className: string; readonly config: Readonly<Record<string, unknown>> }[] {
-    return (this.network?.layers ?? this.architecture.layers).map(({ layer, name }) => ({ name, className: layer.className, config: layer.config }));
+  get layers(): readonly {
+    readonly name: string;
+    readonly className: string;
+    readonly config: Readonly<Record<string, unknown>>;
+  }[] {
+    return (this.network?.layers ?? this.architecture.layers).map(({ layer, name }) => ({
+      name,
+      className: layer.className,
+      config: layer.config,
+    }));
   }
 
   /** The weights in the order of `getWeights`, by path. */
@@ -157,29 +150,21 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** All weights, in Keras's order and layout. */
   getWeights(): NdArray[] {
-    return this.builtNetwork('getWeights').weights.map(({ path, spec }) => NdArray.from(this.session.get(path), spec.shape));
+    return readWeights(this.session, this.builtNetwork('getWeights'));
   }
 
   /** Replaces all weights. Throws SHAPE, naming the weight, and changes nothing, where one does not fit. */
   setWeights(weights: readonly (NdArray | Parameters<typeof NdArray.from>[0])[]): void {
-    const { weights: placed } = this.builtNetwork('setWeights');
-    if (weights.length !== placed.length)
-      fail('SHAPE', 'setWeights', `${placed.length} arrays (${placed.map(({ path }) => path).join(', ')})`, String(weights.length));
-    const arrays = placed.map(({ path, spec }, i) => {
-      const array = arrayOf(weights[i], `setWeights: ${path}`);
-      if (!sameShape(array.shape, spec.shape)) fail('SHAPE', `setWeights: ${path}`, formatShape(spec.shape), formatShape(array.shape));
-      return array.data instanceof Int32Array ? Float32Array.from(array.data) : array.data;
-    });
-    placed.forEach(({ path }, i) => this.session.set(path, arrays[i]));
+    writeWeights(this.session, this.builtNetwork('setWeights'), weights);
   }
 
   /** The table of layers, shapes and parameter counts; printed, and returned. */
   summary(options: SummaryOptions = {}): string {
-    optionsOf(options, ['style', 'lineLength', 'showTrainable', 'print'], 'summary');
+    refuseUnknown(options, ['style', 'lineLength', 'showTrainable', 'print'], 'summary');
+    const slots = slotCount(this.session, haltedLeaf);
     // Keras counts the iteration and the learning rate among the optimizer's values.
-    const slots = this.session.names().filter((name) => name.startsWith('optimizer/'));
-    const kept = this.session.has(haltedLeaf) ? slots.reduce((n, name) => n + sizeOf(this.session.shapeOf(name)), 2) : null;
-    const text = formatSummary(summaryTable(this.name, this.architecture.layers, this.network, kept), options);
+    const optimizer = slots === null ? null : slots + 2;
+    const text = formatSummary(summaryTable(this.name, this.architecture.layers, this.network, optimizer), options);
     if (options.print !== null) (options.print ?? console.log)(text);
     return text;
   }
@@ -189,20 +174,28 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** Sets optimizer, loss and metrics; the optimizer starts anew. Throws ARGUMENT for unknown names, with those that exist. */
   compile(settings: CompileSettings): void {
     const compilation = compileSettings(settings);
+    this.session.requireRest('compile');
     this.compilation = compilation;
     this.counters.iteration = 0;
     this.counters.learningRate = compilation.optimizer.config.learningRate;
     this.session.forget('train ');
     this.session.forget('evaluate ');
     this.session.forget('lossAndGradients ');
-    for (const name of this.session.names())
-      if (name.startsWith('optimizer/')) this.session.set(name, new Float32Array(sizeOf(this.session.shapeOf(name))));
+    clearSlots(this.session);
     this.trainer = null;
-    this.generation++;
   }
 
   private compiled(where: string): Compilation {
-    return this.compilation ?? fail('STATE', where, 'a compiled model', 'one that is not', "Call `model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy' })` first.");
+    return (
+      this.compilation ??
+      fail(
+        'STATE',
+        where,
+        'a compiled model',
+        'one that is not',
+        "Call `model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy' })` first.",
+      )
+    );
   }
 
   /** The optimizer's learning rate; changes hold from the next steps on. */
@@ -223,14 +216,26 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   }
 
   /** Checked data with targets and weights, and the trainer for it. */
-  private objectiveData(x: unknown, y: unknown, { sampleWeight, classWeight, mask }: WeightOptions, where: string): { set: Dataset; trainer: Trainer } {
+  private objectiveData(
+    x: unknown,
+    y: unknown,
+    { sampleWeight, classWeight, mask }: WeightOptions,
+    where: string,
+  ): { set: Dataset; trainer: Trainer } {
     const compilation = this.compiled(where);
     const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
     const target = arrayOf(y, `${where}: y`);
     if (target.rank === 0) fail('SHAPE', `${where}: y`, 'targets along the first axis', 'a single number');
     const network = this.buildFor(arrays[0].shape);
     const inputs = inputColumns(network, arrays, mask, where);
-    if (network.outputs.length !== 1) fail('UNSUPPORTED', where, 'a model of one output', `${network.outputs.length} outputs`, 'Train with returnState: false, then set the weights of the model that returns states.');
+    if (network.outputs.length !== 1)
+      fail(
+        'UNSUPPORTED',
+        where,
+        'a model of one output',
+        `${network.outputs.length} outputs`,
+        'Train with returnState: false, then set the weights of the model that returns states.',
+      );
     const [prediction] = this.outputShapes;
     const trainer = this.trainerFor(compilation, network, target.shape.slice(1), prediction, where);
     const classes = prediction[prediction.length - 1] ?? 1;
@@ -239,11 +244,24 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     return { set: { ...inputs, target: column, weight }, trainer };
   }
 
-  private trainerFor(compilation: Compilation, network: Network, target: Shape, prediction: OpenShape, where: string): Trainer {
-    const key = `${this.generation} ${target.join('x')}`;
+  private trainerFor(
+    compilation: Compilation,
+    network: Network,
+    target: Shape,
+    prediction: OpenShape,
+    where: string,
+  ): Trainer {
+    const key = target.join('x');
     if (this.trainer?.key !== key) {
       const objective = objectiveOf(compilation, target, prediction, `${where}: y`);
-      const trainer = new Trainer(this.session, network, compilation.optimizer, objective, this.counters, RandomKey.from(this.seed).split('training'));
+      const trainer = new Trainer(
+        this.session,
+        network,
+        compilation.optimizer,
+        objective,
+        this.counters,
+        RandomKey.from(this.seed).split('training'),
+      );
       this.trainer = { key, trainer };
     }
     return this.trainer.trainer;
@@ -277,8 +295,8 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   }
 
   /** Loss and metrics over data: `{ loss, accuracy }`. */
-  async evaluate(x: ModelData, y: ModelData, options: WeightOptions & { batchSize?: number; verbose?: Verbosity } = {}): Promise<Record<string, number>> {
-    optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'verbose'], 'evaluate');
+  async evaluate(x: ModelData, y: ModelData, options: EvaluateOptions = {}): Promise<Record<string, number>> {
+    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'verbose'], 'evaluate');
     const { set, trainer } = this.objectiveData(x, y, options, 'evaluate');
     const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('evaluate'), set.count, 'evaluate');
     const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
@@ -287,9 +305,15 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** One step of training on one batch: `{ loss, ...metrics }` of this batch before the step. */
   async trainOnBatch(x: ModelData, y: ModelData, options: WeightOptions = {}): Promise<Record<string, number>> {
-    optionsOf(options, ['sampleWeight', 'classWeight', 'mask'], 'trainOnBatch');
+    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask'], 'trainOnBatch');
     const { set } = this.objectiveData(x, y, options, 'trainOnBatch');
-    const history = await runFit(this, (this.trainer as { trainer: Trainer }).trainer, { training: set, validation: null }, { verbose: 0, shuffle: false }, set.count);
+    const history = await runFit(
+      this,
+      (this.trainer as { trainer: Trainer }).trainer,
+      { training: set, validation: null },
+      { verbose: 0, shuffle: false },
+      set.count,
+    );
     return Object.fromEntries(Object.entries(history.history).map(([name, values]) => [name, values[0]]));
   }
 
@@ -303,16 +327,20 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** The outputs for inputs: one array, or a list in the order of the model's outputs. */
   async predict(x: ModelData, options: PredictOptions = {}): Promise<Output> {
-    optionsOf(options, ['batchSize', 'mask', 'verbose'], 'predict');
+    refuseUnknown(options, ['batchSize', 'mask', 'verbose'], 'predict');
     const { set, network } = this.inputData(x, options.mask, 'predict');
     const batchSize = chooseBatchSize(options.batchSize, network, set.count, 'predict');
     const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
-    return oneOrList(await runPredict(this.session, network, set, batchSize, (done) => bar?.update(done, {}))) as Output;
+    return oneOrList(
+      await runPredict(this.session, network, set, batchSize, (done) => bar?.update(done, {})),
+    ) as Output;
   }
 
   /** What a derivative runs on; with `training`, dropout draws as in the next step. */
   private derivativeRun(network: Network, set: Dataset, training: boolean): DerivativeRun {
-    const key = training ? RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32() : null;
+    const key = training
+      ? RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32()
+      : null;
     return { session: this.session, network, set, key };
   }
 
@@ -322,16 +350,27 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
    *
    * @param outputGradients one array, or a list in the order of the outputs; null: zero
    */
-  async vjp(x: ModelData, outputGradients: ModelData | readonly (ModelData | null)[], options: DerivativeOptions = {}): Promise<Gradients & { outputs: Output }> {
-    optionsOf(options, ['training', 'mask'], 'vjp');
+  async vjp(
+    x: ModelData,
+    outputGradients: ModelData | readonly (ModelData | null)[],
+    options: DerivativeOptions = {},
+  ): Promise<Gradients & { outputs: Output }> {
+    refuseUnknown(options, ['training', 'mask'], 'vjp');
     const { set, network } = this.inputData(x, options.mask, 'vjp');
-    const { outputs, ...gradients } = await runVjp(this.derivativeRun(network, set, options.training ?? false), outputGradients);
+    const { outputs, ...gradients } = await runVjp(
+      this.derivativeRun(network, set, options.training ?? false),
+      outputGradients,
+    );
     return { outputs: oneOrList(outputs) as Output, ...gradients };
   }
 
   /** The loss of one batch, and its gradients for weights (in the order of `getWeights`) and inputs (null for indices). */
-  async lossAndGradients(x: ModelData, y: ModelData, options: WeightOptions & DerivativeOptions = {}): Promise<Gradients & { loss: number }> {
-    optionsOf(options, ['sampleWeight', 'classWeight', 'mask', 'training'], 'lossAndGradients');
+  async lossAndGradients(
+    x: ModelData,
+    y: ModelData,
+    options: WeightOptions & DerivativeOptions = {},
+  ): Promise<Gradients & { loss: number }> {
+    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask', 'training'], 'lossAndGradients');
     const { set, trainer } = this.objectiveData(x, y, options, 'lossAndGradients');
     const run = this.derivativeRun(this.builtNetwork('lossAndGradients'), set, options.training ?? false);
     return runLossAndGradients(run, trainer);
@@ -340,7 +379,14 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** What the compiler made of the steps that have run: graph, program, memory map and operation counts, as text. */
   explain(): string {
     const steps = [...this.session.compiled()];
-    if (!steps.length) fail('STATE', 'explain', 'a model that has run', 'one whose steps are not compiled', 'Call predict or fit first.');
+    if (!steps.length)
+      fail(
+        'STATE',
+        'explain',
+        'a model that has run',
+        'one whose steps are not compiled',
+        'Call predict or fit first.',
+      );
     return steps.map(([key, step]) => `== ${key}\n${step.explain()}`).join('\n\n');
   }
 
@@ -355,12 +401,9 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** What a bundle holds. */
   private bundled(): Bundled {
     const network = this.builtNetwork('save');
-    const values = (name: string) => ({ shape: this.session.shapeOf(name), data: this.session.get(name) });
-    const slots = this.session.names().filter((name) => name.startsWith('optimizer/'));
     return {
       config: this.toKerasConfig(),
-      weights: new Map(network.weights.map(({ path }) => [path, values(path)])),
-      slots: new Map(this.compilation ? slots.map((name) => [name, values(name)]) : []),
+      ...collectValues(this.session, network, this.compilation !== null),
       counters: this.compilation && { ...this.counters },
       seed: this.seed,
     };
@@ -368,21 +411,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** Puts back what `bundled` gave, after `compile`. */
   restore(weights: ReadonlyMap<string, Values>, slots: ReadonlyMap<string, Values>, counters: Counters | null): void {
-    const network = this.builtNetwork('restore');
-    for (const { path, spec } of network.weights) {
-      const values = weights.get(path) ?? fail('FORMAT', 'bundle', `the weight '${path}'`, 'a file without it');
-      if (values.length !== sizeOf(spec.shape)) fail('FORMAT', `bundle: ${path}`, formatShape(spec.shape), `${values.length} values`);
-      this.session.set(path, values);
-    }
-    for (const { path, spec } of network.weights)
-      for (const slot of this.compilation?.optimizer.slots ?? []) {
-        const leaf = slotLeaf(path, slot);
-        const values = slots.get(leaf);
-        if (!values) continue;
-        if (values.length !== sizeOf(spec.shape)) fail('FORMAT', `bundle: ${leaf}`, formatShape(spec.shape), `${values.length} values`);
-        if (!this.session.has(leaf)) this.session.declare(leaf, spec.shape, spec.groups);
-        this.session.set(leaf, values);
-      }
+    restoreValues(this.session, this.builtNetwork('restore'), this.compilation?.optimizer.slots ?? [], weights, slots);
     if (counters) Object.assign(this.counters, counters);
   }
 
@@ -407,5 +436,7 @@ function oneOrList<T>(list: T[]): T | T[] {
 function progressBar(verbose: Verbosity | undefined, target: number): ProgressBar | null {
   const { write, dynamic, terminal } = processWriter();
   const level = verbose === 'auto' ? (terminal ? 1 : 2) : (verbose ?? 0);
-  return level ? new ProgressBar({ target, verbose: level, dynamic, write, now: () => performance.now() / 1000 }) : null;
+  return level
+    ? new ProgressBar({ target, verbose: level, dynamic, write, now: () => performance.now() / 1000 })
+    : null;
 }

@@ -2,7 +2,7 @@
  * Layers placed beside each other: every layer with its name, every call with its inputs, every weight with its path. A model of any shape
  * is a list of calls in an order in which inputs come before their use; a Sequential model is a chain of them.
  */
-import { UnrolledError, fail } from '../core/errors.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { formatShape, type Shape } from '../core/shape.ts';
 import type { DType } from '../ir/graph.ts';
@@ -65,7 +65,8 @@ export function nameLayers(layers: readonly Layer[], where: string): PlacedLayer
   const taken = new Set<string>();
   for (const { name } of layers) {
     if (name === null) continue;
-    if (taken.has(name)) fail('ARGUMENT', where, 'layers of different names', `'${name}' twice`, 'Give one of them another `name`.');
+    if (taken.has(name))
+      fail('ARGUMENT', where, 'layers of different names', `'${name}' twice`, 'Give one of them another `name`.');
     taken.add(name);
   }
   return layers.map((layer) => {
@@ -88,7 +89,13 @@ export function chainNetwork(placed: readonly PlacedLayer[]): Network {
     const shapes = before ? before.shapes : [];
     const { definition, config, trainable } = layer;
     if (before && shapes.length > 1 && !definition.recurrence)
-      fail('SHAPE', name, 'one input', `${shapes.length} outputs of ${placed[index - 1].name}`, 'In a sequential model only the last layer may return states.');
+      fail(
+        'SHAPE',
+        name,
+        'one input',
+        `${shapes.length} outputs of ${placed[index - 1].name}`,
+        'In a sequential model only the last layer may return states.',
+      );
     for (const spec of definition.weights(config, shapes, name))
       weights.push({ path: `${name}/${spec.name}`, layer: index, spec, trainable: trainable && spec.trainable });
     calls.push({ layer: index, inputs, shapes: definition.outputs(config, shapes, name) });
@@ -106,7 +113,9 @@ export function chainNetwork(placed: readonly PlacedLayer[]): Network {
 /** What the layers that take an input ask of it. */
 function inputOf(placed: readonly PlacedLayer[], calls: readonly Call[], call: number): NetworkInput {
   const { name } = placed[calls[call].layer];
-  const takers = calls.filter(({ inputs }) => inputs.some((reference) => reference.call === call)).map(({ layer }) => placed[layer]);
+  const takers = calls
+    .filter(({ inputs }) => inputs.some((reference) => reference.call === call))
+    .map(({ layer }) => placed[layer]);
   const ranges = takers.flatMap(({ layer, name: taker }) => {
     const range = layer.definition.inputRange?.(layer.config);
     return range ? [{ ...range, layer: taker }] : [];
@@ -178,7 +187,10 @@ function layerRandom(key: Tensor | null, layer: number, name: string): LayerRand
   return {
     uniform(shape: Shape, seed: number | null = null) {
       if (!key) throw new UnrolledError('INTERNAL', `${name}: a random draw without a key`);
-      const base = seed === null ? layer * drawsPerLayer : seededStreams + (RandomKey.from(seed).split('layer').words[0] & 0x3fffff) * 256;
+      const base =
+        seed === null
+          ? layer * drawsPerLayer
+          : seededStreams + (RandomKey.from(seed).split('layer').words[0] & 0x3fffff) * 256;
       return uniform(key, shape, base + draws++);
     },
   };
@@ -196,6 +208,7 @@ export function matchShape(open: OpenShape, shape: Shape, where: string): void {
     );
   // The batch is the first axis; batches may be smaller than the whole, so that only an open or equal size is legal.
   open.forEach((d, i) => {
-    if (d !== null && i > 0 && d !== shape[i]) fail('SHAPE', where, formatShape([null, ...open.slice(1)]), formatShape(shape));
+    if (d !== null && i > 0 && d !== shape[i])
+      fail('SHAPE', where, formatShape([null, ...open.slice(1)]), formatShape(shape));
   });
 }

@@ -68,11 +68,20 @@ export class ProgressBar {
       this.lastDraw = now;
     } else if (verbose === 2 && finalize) {
       const metrics = Object.entries(logs).map(([key, value]) => ` - ${key}: ${formatMetric(value, false)}`);
-      this.options.write(`${count} - ${(now - this.start).toFixed(0)}s -${formatStepTime(perStep)}${metrics.join('')}\n`);
+      this.options.write(
+        `${count} - ${(now - this.start).toFixed(0)}s -${formatStepTime(perStep)}${metrics.join('')}\n`,
+      );
     }
   }
 
-  private draw(count: string, current: number, logs: Readonly<Record<string, number>>, now: number, perStep: number, finalize: boolean): void {
+  private draw(
+    count: string,
+    current: number,
+    logs: Readonly<Record<string, number>>,
+    now: number,
+    perStep: number,
+    finalize: boolean,
+  ): void {
     const { target, dynamic } = this.options;
     const filled = Math.floor((barWidth * current) / Math.max(1, target));
     const rule = (n: number) => '━'.repeat(n);
@@ -81,7 +90,7 @@ export class ProgressBar {
     const metrics = Object.entries(logs).map(([key, value]) => ` - ${key}: ${formatMetric(value)}`);
     const info = ` \x1b[1m${time}\x1b[0m${formatStepTime(perStep)}${metrics.join('')}`;
     const width = count.length + 1 + barWidth + info.length - 8;
-    const back = dynamic ? '\b'.repeat(this.lastWidth) + '\r' : '\n';
+    const back = dynamic ? `${'\b'.repeat(this.lastWidth)}\r` : '\n';
     const cover = ' '.repeat(Math.max(0, this.lastWidth - width));
     this.options.write(`${back}${bar}${info}${cover}${finalize ? '\n' : ''}`);
     this.lastWidth = width;

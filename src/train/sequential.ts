@@ -6,7 +6,8 @@ import { input } from '../layers/input.ts';
 import { isLayer, type Layer } from '../layers/layer.ts';
 import { showValue } from '../layers/options.ts';
 import { compileFromKeras } from './bundling.ts';
-import { Model, type ModelOptions } from './model.ts';
+import { Model } from './model.ts';
+import type { ModelOptions } from './model-options.ts';
 import { chainNetwork, nameLayers } from './network.ts';
 
 /** A model of layers in a row with one output. */
@@ -24,12 +25,23 @@ export type Sequential = Model<NdArray>;
  *   layers.dense({ units: 1, activation: 'sigmoid' }),
  * ]);
  */
-export function sequential<Output extends NdArray | NdArray[] = NdArray>(layers: readonly Layer[], options: ModelOptions = {}): Model<Output> {
-  if (!Array.isArray(layers) || layers.length === 0) fail('ARGUMENT', 'sequential', 'a list of layers', showValue(layers));
+export function sequential<Output extends NdArray | NdArray[] = NdArray>(
+  layers: readonly Layer[],
+  options: ModelOptions = {},
+): Model<Output> {
+  if (!Array.isArray(layers) || layers.length === 0)
+    fail('ARGUMENT', 'sequential', 'a list of layers', showValue(layers));
   layers.forEach((layer, i) => {
     if (!isLayer(layer))
-      fail('ARGUMENT', `sequential: layers[${i}]`, 'a layer', showValue(layer), typeof layer === 'function' ? 'Call the factory: `layers.lstm({ units: 32 })`.' : undefined);
-    if (i > 0 && layer.className === 'InputLayer') fail('ARGUMENT', `sequential: layers[${i}]`, 'an input layer in the first place only', 'one inside');
+      fail(
+        'ARGUMENT',
+        `sequential: layers[${i}]`,
+        'a layer',
+        showValue(layer),
+        typeof layer === 'function' ? 'Call the factory: `layers.lstm({ units: 32 })`.' : undefined,
+      );
+    if (i > 0 && layer.className === 'InputLayer')
+      fail('ARGUMENT', `sequential: layers[${i}]`, 'an input layer in the first place only', 'one inside');
   });
   const placed = nameLayers(layers, 'sequential');
   const started = placed[0].layer.className === 'InputLayer';

@@ -4,7 +4,14 @@
  */
 import { fail } from '../core/errors.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
-import { type CompiledStep, compileStep, type Feed, type Result, type StepBuilder, type TracedStep } from '../engine/compile.ts';
+import {
+  type CompiledStep,
+  compileStep,
+  type Feed,
+  type Result,
+  type StepBuilder,
+  type TracedStep,
+} from '../engine/compile.ts';
 import { StateSpace } from '../engine/state.ts';
 import { openMachine } from '../vm/open.ts';
 import type { Machine } from '../vm/vm.ts';
@@ -16,6 +23,9 @@ interface Declaration {
   readonly groups: number;
   values: Values;
 }
+
+/** Compiled steps that a model keeps: enough for the lengths of a bucketed data set, few enough that memory stays flat. */
+const keptSteps = 256;
 
 let shared: Promise<Machine> | null = null;
 
@@ -44,7 +54,7 @@ export class Session {
 
   /** Adds a value. */
   declare(name: string, shape: Shape, groups = 1, values?: Values): void {
-    this.refuseWhileRunning(name);
+    this.requireRest(name);
     const declaration = { shape, groups, values: values ?? new Float32Array(sizeOf(shape)) };
     this.declared.set(name, declaration);
     if (this.space) this.move(this.space, name, declaration);
@@ -64,21 +74,28 @@ export class Session {
 
   /** A copy, in logical order. */
   get(name: string): Values {
-    this.refuseWhileRunning(name);
+    this.requireRest(name);
     if (this.space) return this.space.get(name);
     return (this.declared.get(name) as Declaration).values.slice();
   }
 
   set(name: string, values: Values): void {
-    this.refuseWhileRunning(name);
+    this.requireRest(name);
     const declaration = this.declared.get(name) as Declaration;
     if (this.space) this.space.set(name, values);
     else declaration.values = values.slice();
   }
 
-  private refuseWhileRunning(name: string): void {
+  /** Throws STATE while a step runs: values must not be touched then. */
+  requireRest(name: string): void {
     if (this.running > 0)
-      fail('STATE', name, 'a model at rest', 'a model whose step is running', 'Await fit, or read and write weights inside a callback.');
+      fail(
+        'STATE',
+        name,
+        'a model at rest',
+        'a model whose step is running',
+        'Await fit, or read and write weights inside a callback.',
+      );
   }
 
   private move(space: StateSpace, name: string, { shape, groups, values }: Declaration): void {
@@ -110,10 +127,13 @@ export class Session {
 
   private async stepOf(key: string, trace: (builder: StepBuilder) => TracedStep): Promise<CompiledStep> {
     const space = await this.attached();
-    let step = this.steps.get(key);
-    if (!step) {
-      step = compileStep(space, key.split(' ')[0], trace, { memoryLimit: this.memoryLimit });
-      this.steps.set(key, step);
+    const step = this.steps.get(key) ?? compileStep(space, key.split(' ')[0], trace, { memoryLimit: this.memoryLimit });
+    // The last one used stands at the end; the one at the front is given up first.
+    this.steps.delete(key);
+    this.steps.set(key, step);
+    for (const oldest of this.steps.keys()) {
+      if (this.steps.size <= keptSteps) break;
+      this.steps.delete(oldest);
     }
     return step;
   }

@@ -81,7 +81,12 @@ interface Measured {
   readonly results: Record<string, Tensor>;
 }
 
-function measure(b: StepBuilder, { outputs, masks }: Traced, { loss, metrics, target }: Objective, { weightRank, inputs }: BatchShapes): Measured {
+function measure(
+  b: StepBuilder,
+  { outputs, masks }: Traced,
+  { loss, metrics, target }: Objective,
+  { weightRank, inputs }: BatchShapes,
+): Measured {
   const batch = inputs[0][0];
   const [prediction] = outputs;
   const shape = [batch, ...target];
@@ -90,7 +95,10 @@ function measure(b: StepBuilder, { outputs, masks }: Traced, { loss, metrics, ta
   const mean = reduceLoss(loss.values(y, prediction), weight, masks[0]);
   const results: Record<string, Tensor> = { loss: mean };
   for (const { name, metric } of metrics) {
-    const { total, count } = reduceMetric(metric.values(targetFor(metric.targets, y, prediction), prediction), masks[0]);
+    const { total, count } = reduceMetric(
+      metric.values(targetFor(metric.targets, y, prediction), prediction),
+      masks[0],
+    );
     results[`total/${name}`] = total;
     results[`count/${name}`] = count;
   }
@@ -106,14 +114,22 @@ function targetFor(targets: 'indices' | 'values', y: Tensor, prediction: Tensor)
 }
 
 export function traceEvaluate(network: Network, objective: Objective, shapes: BatchShapes) {
-  return (b: StepBuilder): TracedStep => ({ outputs: measure(b, forward(b, network, shapes, false), objective, shapes).results });
+  return (b: StepBuilder): TracedStep => ({
+    outputs: measure(b, forward(b, network, shapes, false), objective, shapes).results,
+  });
 }
 
 /**
  * One step of training. Where the loss or a gradient is not finite, nothing is written and the flag `good` is 0, for this step and for
  * all that follow in the same hand-over; so the weights are those of the last good step.
  */
-export function traceTrain(network: Network, objective: Objective, optimizer: Optimizer, scalarNames: readonly string[], shapes: BatchShapes) {
+export function traceTrain(
+  network: Network,
+  objective: Objective,
+  optimizer: Optimizer,
+  scalarNames: readonly string[],
+  shapes: BatchShapes,
+) {
   return (b: StepBuilder): TracedStep => {
     const traced = forward(b, network, shapes, true);
     const { loss, results } = measure(b, traced, objective, shapes);
@@ -146,7 +162,12 @@ export function traceTrain(network: Network, objective: Objective, optimizer: Op
 }
 
 /** Gradients of all weights and float inputs, as outputs `weight/path` and `input/i`; what nothing flows to is left out. */
-function derivatives(network: Network, traced: Traced, outputs: readonly Tensor[], cotangents: readonly (Tensor | null)[]): Record<string, Tensor> {
+function derivatives(
+  network: Network,
+  traced: Traced,
+  outputs: readonly Tensor[],
+  cotangents: readonly (Tensor | null)[],
+): Record<string, Tensor> {
   const paths = network.weights.map(({ path }) => path);
   const floats = traced.inputs.flatMap((x, i) => (x.dtype === 'f32' ? [i] : []));
   const wrt = [...paths.map((path) => traced.weights.get(path) as Tensor), ...floats.map((i) => traced.inputs[i])];

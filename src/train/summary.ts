@@ -141,7 +141,7 @@ function align(text: string, width: number, how: Alignment): string {
 }
 
 function terminalWidth(): number {
-  const columns = typeof process !== 'undefined' ? (Number(process.env.COLUMNS) || process.stdout?.columns) : undefined;
+  const columns = typeof process !== 'undefined' ? Number(process.env.COLUMNS) || process.stdout?.columns : undefined;
   return columns || 80;
 }
 
@@ -152,7 +152,11 @@ function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
   const alignment: Alignment[] = ['left', 'left', 'right', 'center'];
   const cells = rows.map((row) => [
     `${row.name} (${row.className})`,
-    row.shapes === null ? '?' : row.shapes.length === 1 ? pythonShape(row.shapes[0]) : `[${row.shapes.map(pythonShape).join(', ')}]`,
+    row.shapes === null
+      ? '?'
+      : row.shapes.length === 1
+        ? pythonShape(row.shapes[0])
+        : `[${row.shapes.map(pythonShape).join(', ')}]`,
     row.parameters === null ? '0 (unbuilt)' : grouped(row.parameters),
     ...(showTrainable ? [row.trainable === null ? '-' : row.trainable ? 'Y' : 'N'] : []),
   ]);
@@ -162,8 +166,9 @@ function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
   const block = (fields: readonly string[], bar: string) => {
     const wrapped = fields.map((field, i) => wrap(field, widths[i]));
     const height = Math.max(...wrapped.map((l) => l.length));
-    return Array.from({ length: height }, (_, k) =>
-      bar + wrapped.map((l, i) => ` ${align(l[k] ?? '', widths[i], alignment[i])} `).join(bar) + bar,
+    return Array.from(
+      { length: height },
+      (_, k) => bar + wrapped.map((l, i) => ` ${align(l[k] ?? '', widths[i], alignment[i])} `).join(bar) + bar,
     );
   };
   const body = cells.flatMap((fields, i) => [...(i ? [rule('├', '─', '┼', '┤')] : []), ...block(fields, '│')]);
@@ -195,7 +200,9 @@ function keras2Row(fields: readonly string[], positions: readonly number[]): str
       const space = i === positions.length - 1 ? 0 : 2;
       let cutoff = positions[i] - (i ? positions[i - 1] : 0) - space;
       const fitting = text.slice(0, Math.max(0, cutoff));
-      const breaks = cellBreaks.flatMap((mark) => (fitting.includes(mark) ? [fitting.indexOf(mark) + mark.length] : []));
+      const breaks = cellBreaks.flatMap((mark) =>
+        fitting.includes(mark) ? [fitting.indexOf(mark) + mark.length] : [],
+      );
       if (breaks.length) cutoff = Math.min(...breaks);
       if (i === 0) line += ' ';
       line = `${line}${text.slice(0, cutoff)}${' '.repeat(space)}`.padEnd(positions[i]);
@@ -218,7 +225,11 @@ function keras2({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
     ...keras2Row(
       [
         `${row.name} (${row.className})`,
-        row.shapes === null ? '?' : row.shapes.length === 1 ? pythonShape(row.shapes[0]) : `[${row.shapes.map(pythonShape).join(', ')}]`,
+        row.shapes === null
+          ? '?'
+          : row.shapes.length === 1
+            ? pythonShape(row.shapes[0])
+            : `[${row.shapes.map(pythonShape).join(', ')}]`,
         row.parameters === null ? '0 (unused)' : String(row.parameters),
         ...(showTrainable ? [row.trainable === false ? 'N' : 'Y'] : []),
       ],

@@ -2,8 +2,8 @@
  * A compiled model in training: the steps for its shapes, the counters that a step is fed from, and the slots of its optimizer. Built when
  * the shape of the targets is known.
  */
-import { RandomKey } from '../core/random.ts';
-import { type CompiledStep, type Feed, type Result } from '../engine/compile.ts';
+import type { RandomKey } from '../core/random.ts';
+import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
 import { Averages } from './averages.ts';
 import { batchesOf, Pace, walkBatches } from './batches.ts';
 import type { Objective } from './compilation.ts';
@@ -31,7 +31,14 @@ export class Trainer {
   private readonly shuffleKey: RandomKey;
   private readonly scalarNames: readonly string[];
 
-  constructor(session: Session, network: Network, optimizer: Optimizer, objective: Objective, counters: Counters, key: RandomKey) {
+  constructor(
+    session: Session,
+    network: Network,
+    optimizer: Optimizer,
+    objective: Objective,
+    counters: Counters,
+    key: RandomKey,
+  ) {
     this.session = session;
     this.network = network;
     this.optimizer = optimizer;
@@ -68,7 +75,10 @@ export class Trainer {
   }
 
   private evaluateStep(shapes: BatchShapes): Promise<CompiledStep> {
-    return this.session.prepare(`evaluate ${shapesKey(shapes)} ${this.objectiveKey}`, traceEvaluate(this.network, this.objective, shapes));
+    return this.session.prepare(
+      `evaluate ${shapesKey(shapes)} ${this.objectiveKey}`,
+      traceEvaluate(this.network, this.objective, shapes),
+    );
   }
 
   /** Key and scalars of a step that comes `ahead` of the next one. */
@@ -91,7 +101,11 @@ export class Trainer {
   }
 
   /** Loss and metrics over a data set. */
-  async evaluate(set: Dataset, batchSize: number, each?: (done: number, logs: Record<string, number>, results: readonly Result[]) => void): Promise<Record<string, number>> {
+  async evaluate(
+    set: Dataset,
+    batchSize: number,
+    each?: (done: number, logs: Record<string, number>, results: readonly Result[]) => void,
+  ): Promise<Record<string, number>> {
     const averages = new Averages(this.metrics);
     const batches = batchesOf(set.count, batchSize);
     let done = 0;

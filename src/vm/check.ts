@@ -18,8 +18,7 @@ export function sizesOf(encoded: Int32Array): ProgramSizes {
 export const SLACK_BYTES = LANES * 4;
 
 function checkMemory(name: string, memory: Float32Array, needed: number): void {
-  if (memory.length < needed)
-    fail('ARGUMENT', `machine.run: ${name}`, `at least ${needed} floats`, `${memory.length}`);
+  if (memory.length < needed) fail('ARGUMENT', `machine.run: ${name}`, `at least ${needed} floats`, `${memory.length}`);
   if (memory.byteOffset + needed * 4 + SLACK_BYTES > memory.buffer.byteLength && needed > 0)
     fail('ARGUMENT', `machine.run: ${name}`, 'memory from machine.allocate', 'an array of other origin');
 }
@@ -54,12 +53,22 @@ export function refuseMemory(bytes: number, available?: number): never {
 export function checkOutcome(outcome: readonly number[] | undefined, bytes: number): void {
   const [status, detail, , step] = outcome ?? [0];
   if (status === 1)
-    fail('DATA', `step ${step} of the run`, 'ids within the vocabulary', `${detail}`, 'Check the inputs of the embedding.');
+    fail(
+      'DATA',
+      `step ${step} of the run`,
+      'ids within the vocabulary',
+      `${detail}`,
+      'Check the inputs of the embedding.',
+    );
   if (status === 2) refuseMemory(bytes);
 }
 
 /** The host's own kind of program, or an error where it was released or came from another machine. */
-export function ownProgram<T extends LoadedProgram>(program: LoadedProgram, kind: abstract new (...args: never[]) => T): T {
-  if (!(program instanceof kind)) fail('ARGUMENT', 'machine.run', 'a program that this machine loaded', 'one of another machine');
+export function ownProgram<T extends LoadedProgram>(
+  program: LoadedProgram,
+  kind: abstract new (...args: never[]) => T,
+): T {
+  if (!(program instanceof kind))
+    fail('ARGUMENT', 'machine.run', 'a program that this machine loaded', 'one of another machine');
   return program;
 }

@@ -1,7 +1,16 @@
 /** The machine as a Node addon (native/hosts/node.cc): runs on threads of Node's pool, on state and io where they are. */
 import { fail } from '../core/errors.ts';
 import { builtin, environment } from './builtin.ts';
-import { checkOutcome, checkRun, ownProgram, type ProgramSizes, refuseMemory, refuseProgram, SLACK_BYTES, sizesOf } from './check.ts';
+import {
+  checkOutcome,
+  checkRun,
+  ownProgram,
+  type ProgramSizes,
+  refuseMemory,
+  refuseProgram,
+  SLACK_BYTES,
+  sizesOf,
+} from './check.ts';
 import type { LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 
 type Outcome = readonly [status: number, detail: number, position: number, step: number];
@@ -10,8 +19,22 @@ interface Addon {
   sets(): [name: string, vector: number][];
   allocate(bytes: number): ArrayBuffer | null;
   load(encoded: Int32Array): Handle | [reason: string, position: number];
-  runSync(set: number, program: Handle, state: Float32Array, io: Float32Array, ioStride: number, steps: number): Outcome | undefined;
-  run(set: number, program: Handle, state: Float32Array, io: Float32Array, ioStride: number, steps: number): Promise<Outcome>;
+  runSync(
+    set: number,
+    program: Handle,
+    state: Float32Array,
+    io: Float32Array,
+    ioStride: number,
+    steps: number,
+  ): Outcome | undefined;
+  run(
+    set: number,
+    program: Handle,
+    state: Float32Array,
+    io: Float32Array,
+    ioStride: number,
+    steps: number,
+  ): Promise<Outcome>;
 }
 
 class NativeProgram implements LoadedProgram {
@@ -103,5 +126,7 @@ export async function openNative(isa?: string): Promise<Machine> {
   if (set < 0)
     fail('ARGUMENT', 'UNROLLED_ISA', `one of ${sets.map(([name]) => name).join(', ')} on this processor`, `'${isa}'`);
   const { totalmem } = await builtin('os');
-  return new NativeMachine(addon, set, sets[set][0], sets[set][1], totalmem());
+  // A container may have less than the computer.
+  const limit = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+  return new NativeMachine(addon, set, sets[set][0], sets[set][1], Math.min(totalmem(), limit));
 }

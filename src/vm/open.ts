@@ -22,7 +22,13 @@ const oracle: Machine = {
 };
 
 function refuse(): never {
-  fail('UNSUPPORTED', 'the oracle', 'a graph', 'a program', 'The oracle walks graphs; programs run on the hosts native and wasm.');
+  fail(
+    'UNSUPPORTED',
+    'the oracle',
+    'a graph',
+    'a program',
+    'The oracle walks graphs; programs run on the hosts native and wasm.',
+  );
 }
 
 let warned = false;
@@ -56,7 +62,10 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
       return await openNativeHost(isa);
     } catch (error) {
       if (isa !== undefined || (error instanceof UnrolledError && error.code === 'ARGUMENT')) throw error;
-      if (!warned) console.warn(`unrolled: running on WebAssembly, which is slower (${firstLine(error)}).`);
+      if (!warned)
+        console.warn(
+          `unrolled: running on WebAssembly, which is slower (${firstLine(error)}). With a C++ compiler, 'node tools/build-addon.mjs' in the package's folder builds the faster addon.`,
+        );
       warned = true;
     }
   }

@@ -10,7 +10,15 @@ interface Exports {
   heapBase(): number;
   verify(encoded: number, length: number): number;
   faultPosition(): number;
-  run(encoded: number, arena: number, state: number, io: number, slots: number, ioStride: number, steps: number): number;
+  run(
+    encoded: number,
+    arena: number,
+    state: number,
+    io: number,
+    slots: number,
+    ioStride: number,
+    steps: number,
+  ): number;
   detail(): number;
   position(): number;
   step(): number;

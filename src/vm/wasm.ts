@@ -5,7 +5,16 @@
  */
 import { fail, UnrolledError } from '../core/errors.ts';
 import { builtin, inNode } from './builtin.ts';
-import { checkOutcome, checkRun, ownProgram, type ProgramSizes, refuseMemory, refuseProgram, SLACK_BYTES, sizesOf } from './check.ts';
+import {
+  checkOutcome,
+  checkRun,
+  ownProgram,
+  type ProgramSizes,
+  refuseMemory,
+  refuseProgram,
+  SLACK_BYTES,
+  sizesOf,
+} from './check.ts';
 import type { LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 import { OutOfMemory, WasmInstance } from './wasm-instance.ts';
 import type { Request, Response } from './worker.ts';
@@ -98,7 +107,15 @@ class Thread {
       this.known.add(program.id);
       const transfer = [state, io].flatMap((x) => (x.buffer instanceof ArrayBuffer ? [x.buffer] : []));
       channel.post(
-        { kind: 'run', job, program: program.id, encoded: first ? encoded : undefined, state, io, options: { ...options } },
+        {
+          kind: 'run',
+          job,
+          program: program.id,
+          encoded: first ? encoded : undefined,
+          state,
+          io,
+          options: { ...options },
+        },
         transfer,
       );
     });
@@ -207,8 +224,8 @@ class WasmMachine implements Machine {
 
 // A function of one relaxed multiply-add: engines without relaxed SIMD refuse it, as they refuse the whole of our module.
 const relaxedProbe = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2,
-  11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
+  253, 133, 2, 11,
 ]);
 
 /** Instruction sets that this JavaScript engine runs, the fastest first. */
@@ -230,7 +247,9 @@ async function loadModule(url: URL): Promise<WebAssembly.Module> {
     return await WebAssembly.compile(await response.arrayBuffer());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UnrolledError('IO', `the machine's WebAssembly cannot be loaded from ${url.href}: ${reason}`, { cause: error });
+    throw new UnrolledError('IO', `the machine's WebAssembly cannot be loaded from ${url.href}: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
@@ -239,7 +258,8 @@ export async function openWasm(isa?: string, folder?: string | URL): Promise<Mac
   const sets = wasmSets();
   const set = isa ?? sets[0];
   if (!sets.includes(set)) fail('ARGUMENT', 'UNROLLED_ISA', `one of ${sets.join(', ')} in this engine`, `'${set}'`);
-  const base = folder === undefined ? new URL('../../build/', import.meta.url) : new URL(folder, globalThis.location?.href);
+  const base =
+    folder === undefined ? new URL('../../build/', import.meta.url) : new URL(folder, globalThis.location?.href);
   const url = new URL(files[set], base);
   let module = modules.get(url.href);
   if (!module) {

@@ -61,7 +61,11 @@ function answer(request: Request): Response | undefined {
 
 function serve(request: Request, post: (response: Response, transfer: ArrayBuffer[]) => void): void {
   const response = answer(request);
-  if (response) post(response, [response.state, response.io].flatMap((x) => (x ? [x.buffer as ArrayBuffer] : [])));
+  if (response)
+    post(
+      response,
+      [response.state, response.io].flatMap((x) => (x ? [x.buffer as ArrayBuffer] : [])),
+    );
 }
 
 if (inNode) {
@@ -69,6 +73,10 @@ if (inNode) {
   parentPort?.on('message', (request: Request) => serve(request, (r, transfer) => parentPort.postMessage(r, transfer)));
 } else {
   // The global scope of a worker; the library's types are those of a page.
-  const scope = globalThis as unknown as { onmessage: unknown; postMessage(message: unknown, transfer: ArrayBuffer[]): void };
-  scope.onmessage = (event: MessageEvent<Request>) => serve(event.data, (r, transfer) => scope.postMessage(r, transfer));
+  const scope = globalThis as unknown as {
+    onmessage: unknown;
+    postMessage(message: unknown, transfer: ArrayBuffer[]): void;
+  };
+  scope.onmessage = (event: MessageEvent<Request>) =>
+    serve(event.data, (r, transfer) => scope.postMessage(r, transfer));
 }

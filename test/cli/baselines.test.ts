@@ -26,6 +26,30 @@ describe('bagOfWordsAccuracy', () => {
     expect(bagOfWordsAccuracy(ordered(60), ordered(30), 3, 2)).toBe(0.5);
   });
 
+  it('does not depend on the order of the rows', () => {
+    // sorted by label; words 2 and 3 lean to one class each, and stand in both
+    const rows = Array.from({ length: 400 }, (_, i) => ({
+      label: i < 200 ? 0 : 1,
+      word: i % 10 < 8 === i < 200 ? 2 : 3,
+    }));
+    const train = { sequences: rows.map(({ word }) => [word, 1]), labels: rows.map(({ label }) => label) };
+    expect(
+      bagOfWordsAccuracy(
+        train,
+        {
+          sequences: [
+            [2, 1],
+            [3, 1],
+          ],
+          labels: [0, 1],
+        },
+        4,
+        2,
+      ),
+    ).toBe(1);
+    expect(bagOfWordsAccuracy(train, train, 4, 2)).toBeCloseTo(0.8, 6);
+  });
+
   it('judges texts without a known word by the bias', () => {
     const train = { sequences: [[1], [1], [1], [2]], labels: [1, 1, 1, 0] };
     expect(bagOfWordsAccuracy(train, { sequences: [[]], labels: [1] }, 3, 2)).toBe(1);

@@ -73,8 +73,8 @@ describe('unrolled', () => {
       '6',
       '--out',
       model,
-      'a wonderful phone',
-      'a horrible cable',
+      'the phone is wonderful',
+      'the cable is horrible',
     ]);
   }, 60_000);
 
@@ -87,33 +87,45 @@ describe('unrolled', () => {
     expect(trained.out).toMatch(/Held-out accuracy {2}100\.0 % {2}\(40 of 40;/);
     expect(trained.out).toMatch(/bag of words {5}100\.0 %/);
     expect(trained.out).toMatch(/majority class {3}50\.0 %/);
-    expect(trained.out).toMatch(/^1 +0\.\d+ █+░* {2}a wonderful phone$/m);
-    expect(trained.out).toMatch(/^0 +0\.\d+ █+░* {2}a horrible cable$/m);
+    expect(trained.out).toMatch(/^1 +0\.\d+ █+░* {2}the phone is wonderful$/m);
+    expect(trained.out).toMatch(/^0 +0\.\d+ █+░* {2}the cable is horrible$/m);
     expect(existsSync(model)).toBe(true);
     expect(readFileSync(join(folder, 'easy.svg'), 'utf8')).toContain('>Accuracy<');
     expect(readdirSync(folder).filter((name) => name.includes('partial') || name.includes('tmp'))).toEqual([]);
   });
 
   it('answers from the saved model, the same, for arguments and for piped lines', async () => {
-    const { code, out } = await run(['--model', model, 'a wonderful phone']);
+    const { code, out } = await run(['--model', model, 'the phone is wonderful']);
     expect(code).toBe(0);
-    const line = trained.out.split('\n').find((l) => l.endsWith('a wonderful phone')) as string;
+    const line = trained.out.split('\n').find((l) => l.endsWith('the phone is wonderful')) as string;
     expect(out).toContain(line);
-    const piped = await run(['--model', model], 'a wonderful phone\n\nzzz\n');
+    const piped = await run(['--model', model], 'the phone is wonderful\n\nzzz\n');
     expect(piped.code).toBe(0);
     expect(piped.out).toContain(line);
     expect(piped.out).toMatch(/zzz {2}\(no word of it is known\)/);
   });
 
-  it('gives the same run for the same seed', async () => {
-    const args = ['--data', join(folder, 'easy.tsv'), ...small, '--epochs', '1', '--layer', 'gru', '--no-ask', '--out'];
-    const [one, two] = [
-      await run([...args, join(folder, 'a.unrolled')]),
-      await run([...args, join(folder, 'b.unrolled')]),
+  it('gives the same run for the same seed, another for another', async () => {
+    const args = [
+      '--data',
+      join(folder, 'easy.tsv'),
+      ...small,
+      '--epochs',
+      '1',
+      '--layer',
+      'lstm',
+      '--out',
+      join(folder, 'seed.unrolled'),
     ];
-    expect(one.code).toBe(0);
-    expect(readFileSync(join(folder, 'a.unrolled')).equals(readFileSync(join(folder, 'b.unrolled')))).toBe(true);
-    expect(two.out).toContain('Held-out accuracy');
+    const answers = async (seed: string) => {
+      const { code, out } = await run([...args, '--seed', seed, 'the phone is wonderful', 'the sound']);
+      expect(code).toBe(0);
+      return out.split('\n').filter((line) => /█|░|Held-out/.test(line));
+    };
+    const first = await answers('7');
+    expect(first.length).toBe(3);
+    expect(await answers('7')).toEqual(first);
+    expect(await answers('8')).not.toEqual(first);
   });
 
   it('has more than two classes, and a file to test with', async () => {
@@ -162,7 +174,7 @@ describe('unrolled', () => {
       /Interrupted: the model after epoch \d+ of 100000, the last finished one, is saved as .*stopped\.unrolled/,
     );
     expect(existsSync(out)).toBe(true);
-    expect((await run(['--model', out, 'a wonderful phone'])).code).toBe(0);
+    expect((await run(['--model', out, 'the phone is wonderful'])).code).toBe(0);
   });
 
   it.each([

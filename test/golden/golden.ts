@@ -2,12 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { NdArray } from '../../src/core/array.ts';
+import { openMachine } from '../../src/vm/open.ts';
+import type { Machine } from '../../src/vm/vm.ts';
 
 /** Numbers as the scripts write them: whole numbers of 1/unit (exact in float32), indices, or float64 in full. */
 export type Stored =
   | { shape: number[]; units: number[] }
   | { shape: number[]; ids: number[] }
   | { shape: number[]; data: number[] };
+
+/** The oracle and the machine that this process would choose; one alone where UNROLLED_HOST forces it. */
+export async function goldenMachines(): Promise<Machine[]> {
+  const chosen = await openMachine();
+  return process.env.UNROLLED_HOST ? [chosen] : [await openMachine({ host: 'oracle' }), chosen];
+}
 
 /** Stored numbers that are compared with. */
 export type Precise = { shape: number[]; data: number[] };

@@ -38,12 +38,19 @@ function expectClose(actual: NdArray, expected: Nested, tolerance: number, what:
 async function check(c: Case, host: 'oracle' | undefined, tolerance: number): Promise<void> {
   const x = exact(c.x);
   const model = modelFromKerasConfig(
-    { class_name: 'Sequential', config: { layers: [{ class_name: 'InputLayer', config: { batch_shape: [null, ...x.shape.slice(1)] } }, c.layer] } },
+    {
+      class_name: 'Sequential',
+      config: { layers: [{ class_name: 'InputLayer', config: { batch_shape: [null, ...x.shape.slice(1)] } }, c.layer] },
+    },
     { machine: await openMachine(host ? { host } : {}) },
   );
   model.setWeights(c.weights.map(exact));
   const list = c.cotangents.length > 1;
-  const { outputs, weightGradients, inputGradients } = await model.vjp(x, list ? c.cotangents.map(exact) : exact(c.cotangents[0]), c.mask ? { mask: c.mask } : {});
+  const { outputs, weightGradients, inputGradients } = await model.vjp(
+    x,
+    list ? c.cotangents.map(exact) : exact(c.cotangents[0]),
+    c.mask ? { mask: c.mask } : {},
+  );
   const got = (list ? outputs : [outputs]) as unknown as NdArray[];
   expect(got.length).toBe(c.outputs.length);
   got.forEach((y, i) => expectClose(y, c.outputs[i], tolerance, `output ${i}`));

@@ -1,8 +1,8 @@
 /** Outputs and gradients of the three cells, masks included, against NumPy in float64 (`test/golden/golden-cells.py`). */
 import { describe, expect, test } from 'vitest';
 import { layers, type Model, modelFromKerasConfig, sequential } from '../../src/index.ts';
-import { openMachine } from '../../src/vm/open.ts';
-import { expectClose, type Precise, readGolden, restore, type Stored } from '../golden/golden.ts';
+import type { Machine } from '../../src/vm/vm.ts';
+import { expectClose, goldenMachines, type Precise, readGolden, restore, type Stored } from '../golden/golden.ts';
 
 interface CellConfig {
   units: number;
@@ -27,26 +27,22 @@ interface CellCase {
 }
 
 const { unit, cases } = readGolden<{ unit: number; cases: CellCase[] }>('golden-cells.json');
-const { host } = (await openMachine()).traits;
-const tolerance = host === 'oracle' ? 1e-10 : 1e-5;
+const toleranceOn = ({ traits }: Machine) => (traits.host === 'oracle' ? 1e-10 : 1e-5);
 
-function fromConfig({ layer, config, x }: CellCase): Model {
+function fromConfig({ layer, config, x }: CellCase, machine: Machine): Model {
   const entry = { batch_shape: [null, ...x.shape.slice(1)], dtype: 'float32', name: 'input_layer' };
-  return modelFromKerasConfig({
-    module: 'keras',
-    class_name: 'Sequential',
-    config: {
-      name: 'sequential',
-      layers: [
-        { module: 'keras.layers', class_name: 'InputLayer', config: entry, registered_name: null },
-        { module: 'keras.layers', class_name: layer, config: { name: 'cell', ...config }, registered_name: null },
-      ],
-    },
-    registered_name: null,
-  });
+  const listed = [
+    { module: 'keras.layers', class_name: 'InputLayer', config: entry, registered_name: null },
+    { module: 'keras.layers', class_name: layer, config: { name: 'cell', ...config }, registered_name: null },
+  ];
+  const model = { name: 'sequential', layers: listed };
+  return modelFromKerasConfig(
+    { module: 'keras', class_name: 'Sequential', config: model, registered_name: null },
+    { machine },
+  );
 }
 
-function fromFactories({ layer, config, x }: CellCase): Model {
+function fromFactories({ layer, config, x }: CellCase, machine: Machine): Model {
   const options = {
     units: config.units,
     returnSequences: config.return_sequences,
@@ -59,10 +55,10 @@ function fromFactories({ layer, config, x }: CellCase): Model {
     LSTM: () => layers.lstm(options),
     GRU: () => layers.gru({ ...options, resetAfter: config.reset_after }),
   };
-  return sequential([layers.input({ shape: x.shape.slice(1) }), cell[layer]()]);
+  return sequential([layers.input({ shape: x.shape.slice(1) }), cell[layer]()], { machine });
 }
 
-async function check(model: Model, golden: CellCase): Promise<void> {
+async function check(model: Model, golden: CellCase, tolerance: number): Promise<void> {
   model.setWeights(golden.weights.map((w) => restore(w, unit)));
   const x = restore(golden.x, unit);
   const mask = golden.mask ?? undefined;
@@ -81,14 +77,18 @@ async function check(model: Model, golden: CellCase): Promise<void> {
   expectClose(prediction, golden.output, tolerance, 'prediction');
 }
 
-describe(`cells from Keras configurations on ${host}`, () => {
-  test.each(cases)('$name', (golden) => check(fromConfig(golden), golden));
-});
+const masked = cases.filter((c) => c.mask !== null);
+const chosen = (['SimpleRNN', 'LSTM', 'GRU'] as const).flatMap((layer) =>
+  masked.filter((c) => c.layer === layer).slice(0, 3),
+);
 
-describe(`cells from factories on ${host}`, () => {
-  const masked = cases.filter((c) => c.mask !== null);
-  const chosen = (['SimpleRNN', 'LSTM', 'GRU'] as const).flatMap((layer) =>
-    masked.filter((c) => c.layer === layer).slice(0, 3),
-  );
-  test.each(chosen)('$name', (golden) => check(fromFactories(golden), golden));
-});
+for (const machine of await goldenMachines()) {
+  const where = `${machine.traits.host} ${machine.traits.isa}`;
+  const tolerance = toleranceOn(machine);
+  describe(`cells from Keras configurations on ${where}`, () => {
+    test.each(cases)('$name', (golden) => check(fromConfig(golden, machine), golden, tolerance));
+  });
+  describe(`cells from factories on ${where}`, () => {
+    test.each(chosen)('$name', (golden) => check(fromFactories(golden, machine), golden, tolerance));
+  });
+}

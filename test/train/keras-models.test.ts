@@ -2,8 +2,16 @@
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/core/array.ts';
 import { type Model, modelFromKerasConfig } from '../../src/index.ts';
-import { openMachine } from '../../src/vm/open.ts';
-import { expectClose, type Precise, readGolden, relativeDistance, restore, type Stored } from '../golden/golden.ts';
+import type { Machine } from '../../src/vm/vm.ts';
+import {
+  expectClose,
+  goldenMachines,
+  type Precise,
+  readGolden,
+  relativeDistance,
+  restore,
+  type Stored,
+} from '../golden/golden.ts';
 
 interface CompileArguments {
   optimizer: { class_name: string; config: Record<string, unknown> };
@@ -37,16 +45,28 @@ interface ModelCase {
 }
 
 type Trained = ModelCase &
-  Required<Pick<ModelCase, 'y' | 'loss' | 'gradients' | 'compile' | 'compileKeras2' | 'steps' | 'change' | 'summaryCompiled'>>;
+  Required<
+    Pick<ModelCase, 'y' | 'loss' | 'gradients' | 'compile' | 'compileKeras2' | 'steps' | 'change' | 'summaryCompiled'>
+  >;
 
 const { unit, cases } = readGolden<{ unit: number; cases: ModelCase[] }>('keras-models.json');
-const { host } = (await openMachine()).traits;
-const exact = host === 'oracle';
-/** Keras adds 1e-7 to the count of valid steps when it averages a loss under a mask. */
-const tolerance = { output: exact ? 1e-10 : 2e-5, loss: exact ? 1e-7 : 2e-5, trajectory: exact ? 1e-6 : 1e-4 };
 
-function build(golden: ModelCase, generation: 2 | 3): Model {
-  const model = modelFromKerasConfig(generation === 3 ? golden.config : golden.configKeras2);
+interface Host {
+  machine: Machine;
+  tolerance: { output: number; loss: number; trajectory: number };
+}
+
+/** Keras adds 1e-7 to the count of valid steps when it averages a loss under a mask; so the oracle's loss differs that much. */
+function hostOf(machine: Machine): Host {
+  const exact = machine.traits.host === 'oracle';
+  return {
+    machine,
+    tolerance: { output: exact ? 1e-10 : 2e-5, loss: exact ? 1e-7 : 2e-5, trajectory: exact ? 1e-6 : 1e-4 },
+  };
+}
+
+function build(golden: ModelCase, generation: 2 | 3, { machine }: Host): Model {
+  const model = modelFromKerasConfig(generation === 3 ? golden.config : golden.configKeras2, { machine });
   model.setWeights(golden.weights.map((w) => restore(w, unit)));
   return model;
 }
@@ -61,7 +81,7 @@ function targets(golden: Trained): { y: NdArray; options: { sampleWeight?: NdArr
   return { y: restore(golden.y, unit), options };
 }
 
-async function expectTrajectory(model: Model, golden: Trained): Promise<void> {
+async function expectTrajectory(model: Model, golden: Trained, { tolerance }: Host): Promise<void> {
   const { y, options } = targets(golden);
   const x = restore(golden.x, unit);
   for (const [k, expected] of golden.steps.entries()) {
@@ -77,58 +97,61 @@ async function expectTrajectory(model: Model, golden: Trained): Promise<void> {
   });
 }
 
-describe(`Keras models on ${host}: predictions`, () => {
-  test.each(cases)('$name', async (golden) => {
-    const model = build(golden, 3);
-    expectClose(only(await model.predict(restore(golden.x, unit))), golden.output, tolerance.output, 'prediction');
-  });
-  test.each(rewritten)('written by Keras 2: $name', async (golden) => {
-    const model = build(golden, 2);
-    const expected = golden.outputKeras2 ?? golden.output;
-    expectClose(only(await model.predict(restore(golden.x, unit))), expected, tolerance.output, 'prediction');
-  });
-  test.each(cases)('written again by us: $name', async (golden) => {
-    const model = build({ ...golden, config: build(golden, 3).toKerasConfig() as Record<string, unknown> }, 3);
-    expectClose(only(await model.predict(restore(golden.x, unit))), golden.output, tolerance.output, 'prediction');
-  });
-});
+for (const machine of await goldenMachines()) {
+  const host = hostOf(machine);
+  const { tolerance } = host;
+  const title = `Keras models on ${machine.traits.host} ${machine.traits.isa}`;
 
-describe(`Keras models on ${host}: loss and gradients`, () => {
-  test.each(trained)('$name', async (golden) => {
-    const model = build(golden, 3);
-    model.compile(golden.compile);
-    const { y, options } = targets(golden);
-    const result = await model.lossAndGradients(restore(golden.x, unit), y, options);
-    expect(relativeDistance([result.loss], [golden.loss]), 'loss').toBeLessThanOrEqual(tolerance.loss);
-    expect(result.weightGradients).toHaveLength(golden.gradients.length);
-    golden.gradients.forEach((expected, i) =>
-      expectClose(result.weightGradients[i], expected, tolerance.loss, `gradient of weight ${i}`),
+  describe(`${title}: predictions`, () => {
+    const predicts = async (model: Model, golden: ModelCase, expected: Precise) =>
+      expectClose(only(await model.predict(restore(golden.x, unit))), expected, tolerance.output, 'prediction');
+    test.each(cases)('$name', (golden) => predicts(build(golden, 3, host), golden, golden.output));
+    test.each(rewritten)('written by Keras 2: $name', (golden) =>
+      predicts(build(golden, 2, host), golden, golden.outputKeras2 ?? golden.output),
     );
-    const input = only(result.inputGradients);
-    if (golden.inputGradient) expectClose(input, golden.inputGradient, tolerance.loss, 'gradient of x');
-    else expect(input).toBeNull(); // indices have no gradient
+    test.each(cases)('written again by us: $name', (golden) => {
+      const config = build(golden, 3, host).toKerasConfig();
+      return predicts(build({ ...golden, config }, 3, host), golden, golden.output);
+    });
   });
-});
 
-describe(`Keras models on ${host}: training steps`, () => {
-  test.each(trained)('$name', async (golden) => {
-    const model = build(golden, 3);
-    model.compile(golden.compile);
-    await expectTrajectory(model, golden);
-    expect(model.summary({ lineLength: 80, print: null })).toBe(golden.summaryCompiled.trimEnd());
+  describe(`${title}: loss and gradients`, () => {
+    test.each(trained)('$name', async (golden) => {
+      const model = build(golden, 3, host);
+      model.compile(golden.compile);
+      const { y, options } = targets(golden);
+      const result = await model.lossAndGradients(restore(golden.x, unit), y, options);
+      expect(relativeDistance([result.loss], [golden.loss]), 'loss').toBeLessThanOrEqual(tolerance.loss);
+      expect(result.weightGradients).toHaveLength(golden.gradients.length);
+      golden.gradients.forEach((expected, i) =>
+        expectClose(result.weightGradients[i], expected, tolerance.loss, `gradient of weight ${i}`),
+      );
+      const input = only(result.inputGradients);
+      if (golden.inputGradient) expectClose(input, golden.inputGradient, tolerance.loss, 'gradient of x');
+      else expect(input).toBeNull(); // indices have no gradient
+    });
   });
-  test.each(trained.filter((c) => c.configKeras2))('written by Keras 2: $name', async (golden) => {
-    const model = build(golden, 2);
-    model.compile(golden.compileKeras2);
-    await expectTrajectory(model, golden);
-  });
-});
 
-describe(`Keras models on ${host}: summary`, () => {
-  test.each(cases)('$name', (golden) => {
-    const model = build(golden, 3);
-    expect(model.countParams()).toBe(golden.parameters);
-    expect(model.outputShapes).toEqual([golden.outputShape]);
-    expect(model.summary({ lineLength: 80, print: null })).toBe(golden.summary.trimEnd());
+  describe(`${title}: training steps`, () => {
+    test.each(trained)('$name', async (golden) => {
+      const model = build(golden, 3, host);
+      model.compile(golden.compile);
+      await expectTrajectory(model, golden, host);
+      expect(model.summary({ lineLength: 80, print: null })).toBe(golden.summaryCompiled.trimEnd());
+    });
+    test.each(trained.filter((c) => c.configKeras2))('written by Keras 2: $name', async (golden) => {
+      const model = build(golden, 2, host);
+      model.compile(golden.compileKeras2);
+      await expectTrajectory(model, golden, host);
+    });
   });
-});
+
+  describe(`${title}: summary`, () => {
+    test.each(cases)('$name', (golden) => {
+      const model = build(golden, 3, host);
+      expect(model.countParams()).toBe(golden.parameters);
+      expect(model.outputShapes).toEqual([golden.outputShape]);
+      expect(model.summary({ lineLength: 80, print: null })).toBe(golden.summary.trimEnd());
+    });
+  });
+}

@@ -1,15 +1,61 @@
 /** Every operation of a chain, on special values, in every way that its operands can stand. */
 import { describe, test } from 'vitest';
-import { chainOperations, chainOpcodeOf } from '../../src/ir/kernels.ts';
+import { chainOpcodeOf, chainOperations } from '../../src/ir/kernels.ts';
 import type { Fields, Reference } from '../../src/ir/program.ts';
 import type { Machine } from '../../src/vm/vm.ts';
 import { chainFormulas, toleranceOf } from './reference-chain.ts';
 import { type Close, Scene } from './scene.ts';
 
 const special = [
-  0, -0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2.5, 2, -3, 1e-3, -1e-3, 1e-7, 1e-20, -1e-20, 1e-38, 1e-40, -1e-40, 1.4e-45, 7.9, -7.9, 16.6,
-  -16.6, 87.5, -87.5, 88.5, 90, -90, -103, -105, 200, -200, 12345.678, 8388607.5, 8388608, 16777217, -16777217, 2147483520,
-  3e9, -3e9, 1e10, 1e30, -1e30, 3.4e38, -3.4e38, Infinity, -Infinity, Number.NaN,
+  0,
+  -0,
+  1,
+  -1,
+  0.5,
+  -0.5,
+  1.5,
+  -1.5,
+  2.5,
+  2,
+  -3,
+  1e-3,
+  -1e-3,
+  1e-7,
+  1e-20,
+  -1e-20,
+  1e-38,
+  1e-40,
+  -1e-40,
+  1.4e-45,
+  7.9,
+  -7.9,
+  16.6,
+  -16.6,
+  87.5,
+  -87.5,
+  88.5,
+  90,
+  -90,
+  -103,
+  -105,
+  200,
+  -200,
+  12345.678,
+  8388607.5,
+  8388608,
+  16777217,
+  -16777217,
+  2147483520,
+  3e9,
+  -3e9,
+  1e10,
+  1e30,
+  -1e30,
+  3.4e38,
+  -3.4e38,
+  Infinity,
+  -Infinity,
+  Number.NaN,
 ].map(Math.fround);
 
 export const opFields = (name: string, d: number, a: number, b = 0, c = 0): Fields => ({
@@ -30,7 +76,8 @@ function operandsOf(arity: number, scene: Scene): number[][] {
     for (let i = 0; i < 2000; i++)
       rows.push(Array.from({ length: arity }, () => special[Math.floor(scene.random() * special.length)]));
   for (const size of [1, 4, 30, 1e-3, 1e4])
-    for (let i = 0; i < 100; i++) rows.push(Array.from({ length: arity }, () => Math.fround((scene.random() * 2 - 1) * size)));
+    for (let i = 0; i < 100; i++)
+      rows.push(Array.from({ length: arity }, () => Math.fround((scene.random() * 2 - 1) * size)));
   while (rows.length % 16) rows.push(new Array(arity).fill(0.25));
   return rows;
 }
@@ -144,7 +191,12 @@ export function chainContract(open: () => Machine): void {
         { vectors: units, perRow: 1, block: 2, registers: 0, scratch: scene.scratch(0) },
         {
           views: [0, 1, 2, 3].map((g) => view(at(g), 64)),
-          ops: [opFields('SIGMOID', 0, 0), opFields('TANH', 1, 1), opFields('FMA', 2, 0, 1, 2), opFields('ONE_MINUS', 3, 3)],
+          ops: [
+            opFields('SIGMOID', 0, 0),
+            opFields('TANH', 1, 1),
+            opFields('FMA', 2, 0, 1, 2),
+            opFields('ONE_MINUS', 3, 3),
+          ],
         },
       );
       scene.check(open(), () => 5e-7);
@@ -162,7 +214,12 @@ export function chainContract(open: () => Machine): void {
         { vectors: 2, perRow: 2, block: 2, registers: 2, scratch: scene.scratch(64) },
         {
           views: [view(from, 32, 0), view(to, 16, 0, 22), view(one), view(all, 16, 0, 22)],
-          ops: [opFields('LOAD', 4, 0), opFields('STORE', 1, 4), opFields('LOAD_SCALAR', 5, 2), opFields('STORE', 3, 5)],
+          ops: [
+            opFields('LOAD', 4, 0),
+            opFields('STORE', 1, 4),
+            opFields('LOAD_SCALAR', 5, 2),
+            opFields('STORE', 3, 5),
+          ],
         },
       );
       scene.check(open());
@@ -187,5 +244,8 @@ function withinRange(name: string, [a, b, c]: readonly number[]): boolean {
   // b is a sigmoid, so it is not infinite.
   if (name === 'DSIGMOID' && !Number.isFinite(b)) return false;
   const values = name === 'FMA' || name === 'FNMA' ? [a * b, c] : [a * b, a * b * b, b * b];
-  return values.every((x) => !Number.isFinite(x) || Math.abs(x) < 3e38) && Number.isNaN(values[0] + 0) === Number.isNaN(chainFormulas[name](a, b, c));
+  return (
+    values.every((x) => !Number.isFinite(x) || Math.abs(x) < 3e38) &&
+    Number.isNaN(values[0] + 0) === Number.isNaN(chainFormulas[name](a, b, c))
+  );
 }

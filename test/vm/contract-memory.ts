@@ -14,7 +14,12 @@ export function memoryContract(open: () => Machine): void {
     const dtype = kind === 'argmax' ? 'i32' : 'f32';
 
     test.each([0, 1, 2, 7, 16, 31, 64, 65, 131])('last axis of %i', (cols) => {
-      for (const [rows, inner] of [[1, 1], [6, 1], [7, 3], [0, 1]]) {
+      for (const [rows, inner] of [
+        [1, 1],
+        [6, 1],
+        [7, 3],
+        [0, 1],
+      ]) {
         const scene = new Scene(cols + rows);
         const pitch = cols + 3;
         const values = scene.numbers(rows * pitch);
@@ -32,7 +37,12 @@ export function memoryContract(open: () => Machine): void {
     });
 
     test.each([0, 1, 2, 3, 70, 200])('middle axis of %i', (middle) => {
-      for (const [outer, blocks] of [[1, 1], [3, 2], [2, 0], [0, 1]]) {
+      for (const [outer, blocks] of [
+        [1, 1],
+        [3, 2],
+        [2, 0],
+        [0, 1],
+      ]) {
         const scene = new Scene(middle + outer);
         const stride = blocks * 16 + 16;
         const values = scene.numbers(outer * middle * stride + blocks * 16);
@@ -60,10 +70,34 @@ export function memoryContract(open: () => Machine): void {
       ['one element', []],
       ['nothing', [{ size: 0, srcStride: 1, dstStride: 1 }]],
       ['a run', [{ size: 53, srcStride: 1, dstStride: 1 }]],
-      ['a broadcast', [{ size: 5, srcStride: 1, dstStride: 9 }, { size: 9, srcStride: 0, dstStride: 1 }]],
-      ['a transposition', [{ size: 7, srcStride: 1, dstStride: 11 }, { size: 11, srcStride: 7, dstStride: 1 }]],
-      ['rows to columns', [{ size: 7, srcStride: 11, dstStride: 1 }, { size: 11, srcStride: 1, dstStride: 7 }]],
-      ['backwards', [{ size: 6, srcStride: -10, dstStride: 12 }, { size: 10, srcStride: 1, dstStride: 1 }]],
+      [
+        'a broadcast',
+        [
+          { size: 5, srcStride: 1, dstStride: 9 },
+          { size: 9, srcStride: 0, dstStride: 1 },
+        ],
+      ],
+      [
+        'a transposition',
+        [
+          { size: 7, srcStride: 1, dstStride: 11 },
+          { size: 11, srcStride: 7, dstStride: 1 },
+        ],
+      ],
+      [
+        'rows to columns',
+        [
+          { size: 7, srcStride: 11, dstStride: 1 },
+          { size: 11, srcStride: 1, dstStride: 7 },
+        ],
+      ],
+      [
+        'backwards',
+        [
+          { size: 6, srcStride: -10, dstStride: 12 },
+          { size: 10, srcStride: 1, dstStride: 1 },
+        ],
+      ],
       [
         'four dimensions',
         [
@@ -105,7 +139,9 @@ export function memoryContract(open: () => Machine): void {
       const idsPitch = inner + 4;
       const make = (seed: number) => {
         const scene = new Scene(seed);
-        const ids = new Array(Math.ceil(rows / inner) * idsPitch).fill(0).map(() => Math.floor(scene.random() * vocabulary));
+        const ids = new Array(Math.ceil(rows / inner) * idsPitch)
+          .fill(0)
+          .map(() => Math.floor(scene.random() * vocabulary));
         return { scene, ids: scene.put(ids, 'io', 'i32') };
       };
       const pitch = blocks * 16 + 16;
@@ -113,14 +149,36 @@ export function memoryContract(open: () => Machine): void {
         const { scene, ids } = make(1);
         const table = scene.put(scene.numbers(vocabulary * pitch));
         const dst = scene.room(rows * pitch);
-        scene.builder.emit('GATHER', { rows, ids, inner, idsPitch, table, tablePitch: pitch, vocabulary, blocks, dst, dstPitch: pitch });
+        scene.builder.emit('GATHER', {
+          rows,
+          ids,
+          inner,
+          idsPitch,
+          table,
+          tablePitch: pitch,
+          vocabulary,
+          blocks,
+          dst,
+          dstPitch: pitch,
+        });
         scene.check(open());
       }
       {
         const { scene, ids } = make(2);
         const src = scene.put(scene.numbers(rows * pitch));
         const dst = scene.room(vocabulary * pitch);
-        scene.builder.emit('SCATTER_ADD', { rows, ids, inner, idsPitch, src, srcPitch: pitch, vocabulary, blocks, dst, dstPitch: pitch });
+        scene.builder.emit('SCATTER_ADD', {
+          rows,
+          ids,
+          inner,
+          idsPitch,
+          src,
+          srcPitch: pitch,
+          vocabulary,
+          blocks,
+          dst,
+          dstPitch: pitch,
+        });
         scene.check(open(), () => 1e-6);
       }
       {
@@ -139,14 +197,17 @@ export function memoryContract(open: () => Machine): void {
         const table = scene.put(scene.numbers(64));
         const dst = scene.room(64);
         const common = { rows: 4, ids, inner: 4, idsPitch: 4, vocabulary: 4, blocks: 1, dst, dstPitch: 16 };
-        scene.builder.emit(name, name === 'GATHER' ? { ...common, table, tablePitch: 16 } : { ...common, src: table, srcPitch: 16 });
+        scene.builder.emit(
+          name,
+          name === 'GATHER' ? { ...common, table, tablePitch: 16 } : { ...common, src: table, srcPitch: 16 },
+        );
         const program = scene.finish();
         const loaded = machine.load(encodeProgram(program));
         const io = machine.allocate(program.io);
         new Int32Array(io.buffer, 0, io.length).set([0, 3, id, 1], ids.offset);
-        expect(() => machine.runSync(loaded, machine.allocate(program.state), io, { ioStride: 0, steps: 1, writesState: false })).toThrow(
-          expect.objectContaining({ code: 'DATA', message: expect.stringContaining(String(id)) }),
-        );
+        expect(() =>
+          machine.runSync(loaded, machine.allocate(program.state), io, { ioStride: 0, steps: 1, writesState: false }),
+        ).toThrow(expect.objectContaining({ code: 'DATA', message: expect.stringContaining(String(id)) }));
         expect([...io.subarray(dst.offset)].every((x) => x === 0)).toBe(true);
       }
     });
@@ -221,7 +282,11 @@ export function memoryContract(open: () => Machine): void {
       const values = scene.put(scene.numbers(16 * (steps + 1)), 'io');
       const from = scene.moving(values);
       const to = scene.moving({ slot: values.slot, offset: values.offset + 16 });
-      scene.builder.emit('LOOP', { count: steps, body: 0 }, { moves: [from, to].map((x) => ({ slot: x.slot, stride: 16 })) });
+      scene.builder.emit(
+        'LOOP',
+        { count: steps, body: 0 },
+        { moves: [from, to].map((x) => ({ slot: x.slot, stride: 16 })) },
+      );
       scene.builder.emit(
         'CHAIN',
         { vectors: 1, perRow: 1, block: 1, registers: 0, scratch: scene.scratch(0) },

@@ -50,8 +50,11 @@ function productScene(c: ProductCase, seed: number): { scene: Scene; total: numb
   const dstPitch = width + 16;
   const dst = c.inPlace ? scene.put(scene.numbers(c.rows * dstPitch), 'io') : scene.room(c.rows * dstPitch);
   const initPitch = c.inPlace ? dstPitch : width + 5;
-  const initAt =
-    c.inPlace ? dst : c.init === 'row' ? scene.put(scene.numbers(width)) : scene.put(scene.numbers(c.rows * initPitch));
+  const initAt = c.inPlace
+    ? dst
+    : c.init === 'row'
+      ? scene.put(scene.numbers(width))
+      : scene.put(scene.numbers(c.rows * initPitch));
   const segments: Fields[] = c.segments.map(([count, step]) => {
     const pitch = count * step + 3;
     return { at: scene.put(scene.numbers(c.rows * pitch)), pitch, step, count };
@@ -73,7 +76,13 @@ const cases: ProductCase[] = [
     segments: [[37, 1] as const],
   })),
   ...[1, 2, 3, 4, 5, 6, 8, 9].flatMap((panel) =>
-    [1, 7, 29].map((rows) => ({ rows, cols: 150, panel, init: 'zero' as const, segments: [[19, 1] as const, [5, 1] as const] })),
+    [1, 7, 29].map((rows) => ({
+      rows,
+      cols: 150,
+      panel,
+      init: 'zero' as const,
+      segments: [[19, 1] as const, [5, 1] as const],
+    })),
   ),
   ...[1, 15, 16, 17, 33, 48, 64].map((cols) => ({
     rows: 9,
@@ -87,7 +96,17 @@ const cases: ProductCase[] = [
   { rows: 1, cols: 1, panel: 1, init: 'row', segments: [[1, 1]] },
   { rows: 4, cols: 20, panel: 2, init: 'row', segments: [[0, 1]] },
   { rows: 4, cols: 20, panel: 2, init: 'zero', segments: [] },
-  { rows: 10, cols: 53, panel: 2, init: 'zero', segments: [[40, 1], [21, 1]], transposed: true },
+  {
+    rows: 10,
+    cols: 53,
+    panel: 2,
+    init: 'zero',
+    segments: [
+      [40, 1],
+      [21, 1],
+    ],
+    transposed: true,
+  },
   { rows: 3, cols: 130, panel: 4, init: 'zero', segments: [[70, 1]], transposed: true },
 ];
 
@@ -104,13 +123,28 @@ export function productContract(open: () => Machine): void {
       const [k, blocks] = [41, 3];
       const b = scene.put(scene.numbers(k * blocks * 16));
       const packed = scene.scratch(k * blocks * 16);
-      scene.builder.emit('PACK', { dst: packed, panel: 4, blocks, cols: blocks * 16, nStep: 1, total: k }, { runs: [{ at: b, step: blocks * 16, count: k }] });
+      scene.builder.emit(
+        'PACK',
+        { dst: packed, panel: 4, blocks, cols: blocks * 16, nStep: 1, total: k },
+        { runs: [{ at: b, step: blocks * 16, count: k }] },
+      );
       const row = scene.numbers(k);
       const a = scene.put([...Array(13)].flatMap(() => row));
       const dst = scene.room(13 * blocks * 16);
       scene.builder.emit(
         'PRODUCT',
-        { rows: 13, blocks, dst, dstPitch: blocks * 16, init: Init.zero, initAt: dst, initPitch: 0, packed, panel: 4, total: k },
+        {
+          rows: 13,
+          blocks,
+          dst,
+          dstPitch: blocks * 16,
+          init: Init.zero,
+          initAt: dst,
+          initPitch: 0,
+          packed,
+          panel: 4,
+          total: k,
+        },
         { segments: [{ at: a, pitch: k, step: 1, count: k }] },
       );
       // The difference to the first row, made by the machine: exactly zero.
@@ -123,10 +157,7 @@ export function productContract(open: () => Machine): void {
             { at: dst, step: 16, pitch: 0, cols: 0 },
             { at: difference, step: 16, pitch: 0, cols: 0 },
           ],
-          ops: [
-            opFields('LOAD_ROW', 2, 0),
-            opFields('SUB', 1, 0, 2),
-          ],
+          ops: [opFields('LOAD_ROW', 2, 0), opFields('SUB', 1, 0, 2)],
         },
       );
       scene.check(open(), (_, i) => (i >= difference.offset ? 0 : sumTolerance(k)(1, i)));

@@ -28,7 +28,11 @@ export const candidates: readonly Candidate[] = [
     candidate(
       'native',
       isa,
-      native instanceof Error ? `no addon: ${native.message}` : native.includes(isa) ? undefined : 'not on this processor',
+      native instanceof Error
+        ? `no addon: ${native.message}`
+        : native.includes(isa)
+          ? undefined
+          : 'not on this processor',
     ),
   ),
   ...(onlyNative ? [] : ['simd128', 'relaxed']).map((isa) =>

@@ -39,7 +39,9 @@ describe('openMachine', () => {
   test('an unknown host or instruction set is an error that lists the known ones', async () => {
     await expect(openMachine({ host: 'gpu' as 'wasm' })).rejects.toThrow(/native, wasm or oracle.*'gpu'/);
     await expect(openMachine({ host: 'wasm', isa: 'avx2' })).rejects.toThrow(/simd128.*'avx2'/);
-    await expect(openMachine({ isa: 'mmx' })).rejects.toMatchObject({ code: expect.stringMatching(/ARGUMENT|UNSUPPORTED/) });
+    await expect(openMachine({ isa: 'mmx' })).rejects.toMatchObject({
+      code: expect.stringMatching(/ARGUMENT|UNSUPPORTED/),
+    });
   });
 
   test('without the addon, WebAssembly and one line that says so', async () => {

@@ -106,7 +106,11 @@ export const chainTolerances: Readonly<Record<string, Tolerance>> = {
   // Its rational form loses bits where x is so small that a thousandth of it is denormal.
   TANH: { relative: 3e-7, absolute: 1e-42 },
   // The rounding of x / ln 2 grows with x, where the result is small.
-  SIGMOID: { relative: 2.5e-7, absolute: 1.2e-38, scale: (a) => (1 + Math.min(Math.abs(a), 200) / 3) / (1 + Math.exp(-a)) },
+  SIGMOID: {
+    relative: 2.5e-7,
+    absolute: 1.2e-38,
+    scale: (a) => (1 + Math.min(Math.abs(a), 200) / 3) / (1 + Math.exp(-a)),
+  },
   SOFTPLUS: { relative: 3e-7, absolute: 2 * smallest },
   ERF: { relative: 2e-7, absolute: 2 * smallest },
   SIN: { relative: 7e-8, absolute: 1e-9 },

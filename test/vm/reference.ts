@@ -3,7 +3,13 @@
  * hold numbers; an i32 is the number that it means.
  */
 import { chainOperations, Init, Reduction, Segment } from '../../src/ir/kernels.ts';
-import { type DecodedInstruction, decodeInstructions, type Fields, type Program, type Reference } from '../../src/ir/program.ts';
+import {
+  type DecodedInstruction,
+  decodeInstructions,
+  type Fields,
+  type Program,
+  type Reference,
+} from '../../src/ir/program.ts';
 import { chainFormulas } from './reference-chain.ts';
 
 /** Philox4x32-10 of Salmon et al. (2011), by big integers. */
@@ -83,9 +89,11 @@ class ReferenceMachine {
     };
     switch (name) {
       case 'PRODUCT':
-        return this.product(f, list('segments'));
+        this.product(f, list('segments'));
+        return;
       case 'PACK':
-        return this.pack(f, list('runs'));
+        this.pack(f, list('runs'));
+        return;
       case 'MATVEC':
         for (let r = 0; r < f.rows; r++) {
           let sum = f.init === Init.zero ? 0 : this.get(f.initAt, f.init === Init.row ? 0 : r);
@@ -120,10 +128,12 @@ class ReferenceMachine {
         if (!f.sums) return;
         let sum = f.accumulate ? this.get(f.sumAt, 0) : 0;
         for (let r = 0; r < f.rows; r++) sum += this.get(f.b, r);
-        return this.set(f.sumAt, 0, sum);
+        this.set(f.sumAt, 0, sum);
+        return;
       }
       case 'CHAIN':
-        return this.chain(f, list('views'), repeats.ops as readonly Numbers[]);
+        this.chain(f, list('views'), repeats.ops as readonly Numbers[]);
+        return;
       case 'REDUCE_LAST':
         for (let r = 0; r < f.rows; r++) {
           const row = Array.from({ length: f.cols }, (_, c) => this.get(f.src, r * f.pitch + c));
@@ -133,17 +143,22 @@ class ReferenceMachine {
       case 'REDUCE_MIDDLE':
         for (let o = 0; o < f.outer; o++)
           for (let v = 0; v < f.blocks * 16; v++) {
-            const column = Array.from({ length: f.middle }, (_, m) => this.get(f.src, o * f.outerStride + m * f.middleStride + v));
+            const column = Array.from({ length: f.middle }, (_, m) =>
+              this.get(f.src, o * f.outerStride + m * f.middleStride + v),
+            );
             this.set(f.dst, o * f.dstOuterStride + v, reduce(f.kind, column));
           }
         return;
       case 'COPY': {
         const dims = list('dims');
         const walk = (d: number, from: number, to: number): void => {
-          if (d === dims.length) return this.set(f.dst, to, this.get(f.src, from));
-          for (let i = 0; i < dims[d].size; i++) walk(d + 1, from + i * dims[d].srcStride, to + i * dims[d].dstStride);
+          if (d === dims.length) this.set(f.dst, to, this.get(f.src, from));
+          else
+            for (let i = 0; i < dims[d].size; i++)
+              walk(d + 1, from + i * dims[d].srcStride, to + i * dims[d].dstStride);
         };
-        return walk(0, 0, 0);
+        walk(0, 0, 0);
+        return;
       }
       case 'FILL':
         for (let i = 0; i < f.count; i++) this.set(f.dst, i, f.value);
@@ -151,13 +166,15 @@ class ReferenceMachine {
       case 'GATHER': {
         const ids = Array.from({ length: f.rows }, (_, r) => goodId(r));
         ids.forEach((x, r) => {
-          for (let n = 0; n < f.blocks * 16; n++) this.set(f.dst, r * f.dstPitch + n, this.get(f.table, x * f.tablePitch + n));
+          for (let n = 0; n < f.blocks * 16; n++)
+            this.set(f.dst, r * f.dstPitch + n, this.get(f.table, x * f.tablePitch + n));
         });
         return;
       }
       case 'SCATTER_ADD': {
         const ids = Array.from({ length: f.rows }, (_, r) => goodId(r));
-        for (let v = 0; v < f.vocabulary; v++) for (let n = 0; n < f.blocks * 16; n++) this.set(f.dst, v * f.dstPitch + n, 0);
+        for (let v = 0; v < f.vocabulary; v++)
+          for (let n = 0; n < f.blocks * 16; n++) this.set(f.dst, v * f.dstPitch + n, 0);
         ids.forEach((x, r) => {
           for (let n = 0; n < f.blocks * 16; n++) {
             const at = x * f.dstPitch + n;
@@ -168,7 +185,8 @@ class ReferenceMachine {
       }
       case 'ONE_HOT':
         for (let r = 0; r < f.rows; r++)
-          for (let c = 0; c < f.blocks * 16; c++) this.set(f.dst, r * f.dstPitch + c, c < f.depth && c === id(r) ? 1 : 0);
+          for (let c = 0; c < f.blocks * 16; c++)
+            this.set(f.dst, r * f.dstPitch + c, c < f.depth && c === id(r) ? 1 : 0);
         return;
       case 'RANDOM': {
         const key = [this.get(f.key, 0), this.get(f.key, 1)];
@@ -185,7 +203,10 @@ class ReferenceMachine {
     }
   }
 
-  private product(f: Numbers & Record<string, Reference & number>, segments: readonly (Numbers & { at: Reference })[]): void {
+  private product(
+    f: Numbers & Record<string, Reference & number>,
+    segments: readonly (Numbers & { at: Reference })[],
+  ): void {
     const width = f.blocks * 16;
     const out: number[][] = [];
     for (let r = 0; r < f.rows; r++) {
@@ -198,7 +219,9 @@ class ReferenceMachine {
         let k = 0;
         for (const s of segments)
           for (let i = 0; i < s.count; i++, k++)
-            sum += this.get(s.at, r * s.pitch + i * s.step) * this.get(f.packed, first * f.total + k * panelWidth + n - first);
+            sum +=
+              this.get(s.at, r * s.pitch + i * s.step) *
+              this.get(f.packed, first * f.total + k * panelWidth + n - first);
         out[r].push(sum);
       }
     }
@@ -218,7 +241,11 @@ class ReferenceMachine {
           }
   }
 
-  private chain(f: Numbers & Record<string, Reference & number>, views: readonly (Numbers & { at: Reference })[], ops: readonly Numbers[]): void {
+  private chain(
+    f: Numbers & Record<string, Reference & number>,
+    views: readonly (Numbers & { at: Reference })[],
+    ops: readonly Numbers[],
+  ): void {
     const registers = Array.from({ length: f.registers }, () => new Float64Array(f.block * 16));
     for (let v0 = 0; v0 < f.vectors; v0 += f.block) {
       const count = Math.min(f.block, f.vectors - v0);
@@ -273,7 +300,13 @@ function reduce(kind: number, x: readonly number[]): number {
 }
 
 /** Runs a program; state and io are changed in place. */
-export function runReference(program: Program, state: Float64Array, io: Float64Array, ioStride: number, steps: number): void {
+export function runReference(
+  program: Program,
+  state: Float64Array,
+  io: Float64Array,
+  ioStride: number,
+  steps: number,
+): void {
   const instructions = [...decodeInstructions(program)];
   const arena = new Float64Array(program.arena);
   for (let n = 0; n < steps; n++) {

@@ -83,7 +83,11 @@ export class Scene {
 
   finish(): Program {
     // The machine may read 16 elements beyond the end, so the memories end right behind the last value.
-    const program = this.builder.finish({ arena: this.arena, state: this.values.state.length, io: this.values.io.length });
+    const program = this.builder.finish({
+      arena: this.arena,
+      state: this.values.state.length,
+      io: this.values.io.length,
+    });
     verifyProgram(program);
     return program;
   }
@@ -120,10 +124,13 @@ export class Scene {
 
 export function compare(received: ArrayLike<number>, expected: ArrayLike<number>, close: Close, name: string): void {
   for (let i = 0; i < expected.length; i++) {
-    const want = Math.abs(expected[i]) < 2 ** 31 && Number.isInteger(expected[i]) ? expected[i] : Math.fround(expected[i]);
+    const want =
+      Math.abs(expected[i]) < 2 ** 31 && Number.isInteger(expected[i]) ? expected[i] : Math.fround(expected[i]);
     if (Object.is(want, received[i]) || want === received[i]) continue;
     const difference = Math.abs(received[i] - want);
     if (difference <= close(want, i)) continue;
-    expect.fail(`${name}[${i}]: expected ${want}, received ${received[i]}, which is ${difference} off where ${close(want, i)} is allowed`);
+    expect.fail(
+      `${name}[${i}]: expected ${want}, received ${received[i]}, which is ${difference} off where ${close(want, i)} is allowed`,
+    );
   }
 }

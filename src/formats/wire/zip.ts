@@ -33,13 +33,24 @@ export function crc32(bytes: Uint8Array): number {
 /** An archive of stored entries, in the order of the map. The same entries give the same bytes. */
 export function writeZip(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
   const mtime = new Date(1980, 0, 1);
-  return zipSync(Object.fromEntries([...entries].map(([name, bytes]) => [name, [bytes, { level: 0, mtime }] as const])) as Parameters<typeof zipSync>[0]);
+  return zipSync(
+    Object.fromEntries(
+      [...entries].map(([name, bytes]) => [name, [bytes, { level: 0, mtime }] as const]),
+    ) as Parameters<typeof zipSync>[0],
+  );
 }
 
 /** The entries of an archive by name. Throws FORMAT for anything that is not a whole, undamaged archive within the limits. */
 export function readZip(bytes: Uint8Array, limits: ZipLimits, where: string): Map<string, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const broken = (received: string): never => fail('FORMAT', where, 'a whole zip archive', received, 'The file is damaged or cut short; take a copy that is not.');
+  const broken = (received: string): never =>
+    fail(
+      'FORMAT',
+      where,
+      'a whole zip archive',
+      received,
+      'The file is damaged or cut short; take a copy that is not.',
+    );
   const end = findEnd(view);
   if (end < 0) return broken(bytes.length ? `${bytes.length} bytes without the end of an archive` : 'an empty file');
   const count = view.getUint16(end + 10, true);
@@ -48,17 +59,27 @@ export function readZip(bytes: Uint8Array, limits: ZipLimits, where: string): Ma
   let at = view.getUint32(end + 16, true);
   let total = 0;
   for (let k = 0; k < count; k++) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== centralSignature) return broken(`a directory that breaks off at entry ${k}`);
+    if (at + 46 > bytes.length || view.getUint32(at, true) !== centralSignature)
+      return broken(`a directory that breaks off at entry ${k}`);
     const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)];
-    const [crc, packed, size] = [view.getUint32(at + 16, true), view.getUint32(at + 20, true), view.getUint32(at + 24, true)];
-    const [nameLength, extra, comment] = [view.getUint16(at + 28, true), view.getUint16(at + 30, true), view.getUint16(at + 32, true)];
+    const [crc, packed, size] = [
+      view.getUint32(at + 16, true),
+      view.getUint32(at + 20, true),
+      view.getUint32(at + 24, true),
+    ];
+    const [nameLength, extra, comment] = [
+      view.getUint16(at + 28, true),
+      view.getUint16(at + 30, true),
+      view.getUint16(at + 32, true),
+    ];
     const local = view.getUint32(at + 42, true);
     const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
     at += 46 + nameLength + extra + comment;
     total += size;
     if (total > limits.bytes) fail('FORMAT', where, `at most ${limits.bytes} bytes unpacked`, `${total} and more`);
     if (flags & 1) fail('UNSUPPORTED', `${where}: ${name}`, 'an entry that is not encrypted', 'an encrypted one');
-    if (local + 30 > bytes.length || view.getUint32(local, true) !== localSignature) return broken(`no entry '${name}' at its place`);
+    if (local + 30 > bytes.length || view.getUint32(local, true) !== localSignature)
+      return broken(`no entry '${name}' at its place`);
     const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
     if (start + packed > bytes.length) return broken(`an entry '${name}' that goes beyond the end`);
     if (entries.has(name)) return broken(`two entries '${name}'`);
@@ -72,7 +93,8 @@ export function readZip(bytes: Uint8Array, limits: ZipLimits, where: string): Ma
 /** Where the end record stands; -1: nowhere. A comment of up to 64 KB may follow it. */
 function findEnd(view: DataView): number {
   for (let at = view.byteLength - 22; at >= Math.max(0, view.byteLength - 22 - 0xffff); at--)
-    if (view.getUint32(at, true) === endSignature && view.getUint16(at + 20, true) === view.byteLength - at - 22) return at;
+    if (view.getUint32(at, true) === endSignature && view.getUint16(at + 20, true) === view.byteLength - at - 22)
+      return at;
   return -1;
 }
 

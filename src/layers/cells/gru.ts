@@ -16,10 +16,15 @@ import { reshape, slice, split } from '../../ops/shape.ts';
 import type { Tensor } from '../../ops/tensor.ts';
 import { defineCell, gateProduct } from '../cell.ts';
 import { flag } from '../options.ts';
-import { biasAndInitializers, recurrentActivation, regularizersAndDropout, seed, unitsAndActivation } from './options.ts';
+import {
+  biasAndInitializers,
+  recurrentActivation,
+  regularizersAndDropout,
+  seed,
+  unitsAndActivation,
+} from './options.ts';
 
-const row = (bias: Tensor, index: number) =>
-  reshape(slice(bias, [index, 0], [1, bias.shape[1]]), [bias.shape[1]]);
+const row = (bias: Tensor, index: number) => reshape(slice(bias, [index, 0], [1, bias.shape[1]]), [bias.shape[1]]);
 
 /** The gated recurrent unit. */
 export const gruCell = defineCell({
@@ -41,7 +46,9 @@ export const gruCell = defineCell({
   }),
   prepare({ kernel, recurrentKernel, bias }, { units, resetAfter }): Record<string, Tensor> {
     if (resetAfter)
-      return bias ? { kernel, recurrentKernel, inputBias: row(bias, 0), recurrentBias: row(bias, 1) } : { kernel, recurrentKernel };
+      return bias
+        ? { kernel, recurrentKernel, inputBias: row(bias, 0), recurrentBias: row(bias, 1) }
+        : { kernel, recurrentKernel };
     const gates = slice(recurrentKernel, [0, 0], [units, 2 * units]);
     const candidate = slice(recurrentKernel, [0, 2 * units], [units, units]);
     return bias ? { kernel, gates, candidate, inputBias: bias } : { kernel, gates, candidate };
@@ -62,7 +69,7 @@ export const gruCell = defineCell({
       return mix(z, activation.apply(add(xh, mul(r, hh))));
     }
     const masks = dropout.recurrent;
-    const [hz, hr] = split(gateProduct(h, w.gates, masks && masks.slice(0, 2)), 2, -1);
+    const [hz, hr] = split(gateProduct(h, w.gates, masks?.slice(0, 2) ?? null), 2, -1);
     const z = gate.apply(add(xz, hz));
     const r = gate.apply(add(xr, hr));
     const kept = mul(r, masks ? mul(h, masks[2]) : h);

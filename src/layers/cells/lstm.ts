@@ -15,7 +15,13 @@ import { split } from '../../ops/shape.ts';
 import { defineCell, gateProduct } from '../cell.ts';
 import type { Initializer } from '../initializers.ts';
 import { flag } from '../options.ts';
-import { biasAndInitializers, recurrentActivation, regularizersAndDropout, seed, unitsAndActivation } from './options.ts';
+import {
+  biasAndInitializers,
+  recurrentActivation,
+  regularizersAndDropout,
+  seed,
+  unitsAndActivation,
+} from './options.ts';
 
 /** The bias with its second quarter, the forget gate's, at 1. */
 function forgetBias(rest: Initializer): Initializer {
@@ -42,7 +48,15 @@ export const lstmCell = defineCell({
     ...seed,
   },
   state: ({ units }) => ({ h: [units], c: [units] }),
-  weights: ({ units, features, useBias, unitForgetBias, kernelInitializer, recurrentInitializer, biasInitializer }) => ({
+  weights: ({
+    units,
+    features,
+    useBias,
+    unitForgetBias,
+    kernelInitializer,
+    recurrentInitializer,
+    biasInitializer,
+  }) => ({
     kernel: { shape: [features, 4 * units], initializer: kernelInitializer },
     recurrentKernel: { shape: [units, 4 * units], initializer: recurrentInitializer },
     ...(useBias && {

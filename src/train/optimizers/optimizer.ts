@@ -4,7 +4,17 @@
  */
 import { fail } from '../../core/errors.ts';
 import type { Described } from '../../layers/described.ts';
-import { absent, only, option, optionalPositive, type OptionsIn, type OptionsOut, type OptionTable, parseOptions, positiveNumber } from '../../layers/options.ts';
+import {
+  absent,
+  type OptionsIn,
+  type OptionsOut,
+  type OptionTable,
+  only,
+  option,
+  optionalPositive,
+  parseOptions,
+  positiveNumber,
+} from '../../layers/options.ts';
 import { add, div, maximum, minimum, mul, sqrt, square, sub } from '../../ops/pointwise.ts';
 import { sum } from '../../ops/reduce.ts';
 import type { Tensor } from '../../ops/tensor.ts';
@@ -39,7 +49,11 @@ export const commonOptions = {
   name: option<string | null>('a name', (v) => v === null || typeof v === 'string', null),
   learningRate: positiveNumber(0.001),
   /** Decoupled decay: every step, weight -= weight * weightDecay * learningRate. Default none. */
-  weightDecay: option<number | null>('a number from 0 on, or null', (v) => v === null || (typeof v === 'number' && v >= 0), null),
+  weightDecay: option<number | null>(
+    'a number from 0 on, or null',
+    (v) => v === null || (typeof v === 'number' && v >= 0),
+    null,
+  ),
   /** Scale each weight's gradient down to this norm. */
   clipnorm: optionalPositive(),
   /** Scale all gradients together down to this norm. */
@@ -82,7 +96,10 @@ export function defineOptimizer<const T extends OptionTable>(rule: Rule<T>) {
         const { weightDecay } = config;
         if (!weightDecay) return rule.update(config, context);
         const { weight, scalars } = context;
-        return rule.update(config, { ...context, weight: sub(weight, mul(weight, mul(scalars.learningRate, weightDecay))) });
+        return rule.update(config, {
+          ...context,
+          weight: sub(weight, mul(weight, mul(scalars.learningRate, weightDecay))),
+        });
       },
     };
   };
@@ -92,8 +109,7 @@ export function defineOptimizer<const T extends OptionTable>(rule: Rule<T>) {
 export function clipGradients({ config }: Optimizer, gradients: readonly Tensor[]): readonly Tensor[] {
   const { clipnorm, globalClipnorm, clipvalue } = config;
   if (clipvalue !== null) return gradients.map((g) => minimum(maximum(g, -clipvalue), clipvalue));
-  if (clipnorm !== null)
-    return gradients.map((g) => div(mul(g, clipnorm), maximum(sqrt(sum(square(g))), clipnorm)));
+  if (clipnorm !== null) return gradients.map((g) => div(mul(g, clipnorm), maximum(sqrt(sum(square(g))), clipnorm)));
   if (globalClipnorm !== null && gradients.length) {
     const norm = sqrt(gradients.map((g) => sum(square(g))).reduce((a, b) => add(a, b)));
     const scale = div(globalClipnorm, maximum(norm, globalClipnorm));

@@ -21,7 +21,11 @@ export const rmsprop = defineOptimizer({
     /** Default false. */
     centered: flag(false),
   },
-  slots: ({ momentum, centered }) => ['velocity', ...(momentum > 0 ? ['momentum'] : []), ...(centered ? ['averageGradient'] : [])],
+  slots: ({ momentum, centered }) => [
+    'velocity',
+    ...(momentum > 0 ? ['momentum'] : []),
+    ...(centered ? ['averageGradient'] : []),
+  ],
   update({ rho, momentum, epsilon, centered }, { weight, gradient: g, slots, scalars }): Update {
     const velocity = add(mul(slots.velocity, rho), mul(square(g), 1 - rho));
     const next: Record<string, ReturnType<typeof add>> = { velocity };
