@@ -59,6 +59,10 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   /** What the layer computes on: `i32` where it looks things up by index. */
   readonly inputType?: Tensor['dtype'];
   inputRange?(config: OptionsOut<T>): InputRange;
+  /** In training, the rows of a batch depend on each other: steps may not be put beside samples as further rows. Default false. */
+  readonly acrossRows?: boolean;
+  /** Where Keras's class lives, if not in `keras.layers`. */
+  readonly keras?: { readonly module: string; readonly registeredName: string };
   /** Corrects what the options' own rules write for Keras. */
   kerasConfig?(config: OptionsOut<T>, json: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** For layers over time: the cell and what is done with it, so that others (bidirectional) can drive it. */

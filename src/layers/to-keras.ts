@@ -10,9 +10,9 @@ export function layerToKeras(layer: Layer, name: string): Record<string, unknown
   const { definition, config, className } = layer;
   const json: Record<string, unknown> = { ...optionsToKeras(definition.options, config, className), name };
   return {
-    module: 'keras.layers',
+    module: definition.keras?.module ?? 'keras.layers',
     class_name: className,
     config: definition.kerasConfig?.(config, json) ?? json,
-    registered_name: null,
+    registered_name: definition.keras?.registeredName ?? null,
   };
 }

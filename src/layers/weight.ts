@@ -12,3 +12,8 @@ export interface WeightSpec {
   /** How many gates stand beside each other along the last axis; the engine may interleave them in memory. */
   readonly groups: number;
 }
+
+/** A weight of one group, which training changes unless said otherwise. */
+export function plainWeight(name: string, shape: Shape, initializer: Initializer, trainable = true): WeightSpec {
+  return { name, shape, initializer, trainable, groups: 1 };
+}
