@@ -125,9 +125,16 @@ struct Verifier {
     using namespace loop_field;
     if (at(count) < 0 || at(body) < 0) return refuse("a count is negative");
     if (depth == MAXIMUM_LOOPS) return refuse("loops are nested too deep");
+    if (at(activeRows) < 0) return refuse("a count is negative");
+    for (int i = 0; i < depth; i++)
+      if (loops[i][activeRows]) return refuse("a loop stands in one with active rows");
+    if (at(activeRows) && at(count) && !reads(activeAt, Extent().over(at(count), at(activeStride)).width(1))) return false;
     const i32* move = code + moves + 1;
     for (i32 i = 0; i < code[moves]; i++, move += moves_integers)
       if (move[moves_slot] < 0 || move[moves_slot] >= encoded[header_slots]) return refuse("it moves a slot that does not exist");
+    if (at(activeRows))
+      for (i32 i = 0; i < code[moves]; i++)
+        if (code[moves + 1 + i * moves_integers + moves_slot] == code[activeAt]) return refuse("it moves the counts of its active rows");
     const i64 end = (i64)position + code[1] + code[body];
     if (end > (depth ? ends[depth - 1] : codeLength)) return refuse("the end of its body is wrong");
     loops[depth] = code;
@@ -135,9 +142,25 @@ struct Verifier {
     return true;
   }
 
+  /** Groups of rows with a count of valid ones each. */
+  bool rowGroups(int rows, int groups, int groupRows, int countsAt) {
+    if (at(groups) < 0 || at(groupRows) < 0) return refuse("a count is negative");
+    if (!at(groups)) return true;
+    if (multiply(at(groups), at(groupRows)) != at(rows)) return refuse("its groups are not its rows");
+    return reads(countsAt, Extent().width(at(groups)));
+  }
+
+  bool hold() {
+    using namespace hold_field;
+    if (!notNegative({rows, blocks})) return false;
+    if (at(kind) != 0 && at(kind) != 1) return refuse("the kind of hold is unknown");
+    if (at(kind) && !reads(src, Extent().over(at(rows), at(srcPitch)).width(multiply(at(blocks), LANES)))) return false;
+    return writes(dst, Extent().over(at(rows), at(dstPitch)).over(at(blocks), at(dstStep)).width(LANES));
+  }
+
   bool product() {
     using namespace product_field;
-    if (!notNegative({rows, blocks, total})) return false;
+    if (!notNegative({rows, blocks, total}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
     if (at(panel) < 1) return refuse("a panel needs blocks");
     if (at(init) < init_zero || at(init) > init_matrix) return refuse("init is unknown");
     if (code[segments] > MAXIMUM_SEGMENTS) return refuse("it has too many segments");
@@ -191,7 +214,7 @@ struct Verifier {
 
   bool productTN() {
     using namespace product_tn_field;
-    if (!notNegative({rows, blocks, scratchFloats})) return false;
+    if (!notNegative({rows, blocks, scratchFloats}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
     if (at(kBlock) < 1) return refuse("kBlock is not positive");
     const i64 width = multiply(at(blocks), LANES);
     const i32* s = code + segments + 1;
@@ -348,6 +371,7 @@ struct Verifier {
         if (!depth || ends[depth - 1] != position + code[1]) return refuse("NEXT closes no loop");
         depth--;
         return true;
+      case OP_HOLD: return hold();
       case OP_PRODUCT: return product();
       case OP_PACK: return pack();
       case OP_MATVEC: return matvec();

@@ -141,10 +141,11 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
   }
 }
 
-static void runChain(const i32* code, float* const* slots) {
+static void runChain(const i32* code, float* const* slots, const Active& active) {
   using namespace chain_field;
-  const index vectors = code[chain_field::vectors], perRow = code[chain_field::perRow], block = code[chain_field::block];
+  const index all = code[chain_field::vectors], perRow = code[chain_field::perRow], block = code[chain_field::block];
   const i32 registers = code[chain_field::registers];
+  const index vectors = active.all > 0 && all == perRow * active.all ? perRow * active.now : all;
   if (!vectors) return;
   float* scratch = slots[code[chain_field::scratch]] + code[chain_field::scratch + 1];
   const i32 viewCount = code[views];

@@ -6,13 +6,13 @@ INLINE void copyRun(i32* dst, const i32* src, index count) {
   for (; i < count; i++) dst[i] = src[i];
 }
 
-static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst) {
+static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst, const Active& active = allRows) {
   using namespace copy_field;
   if (!count) {
     *dst = *src;
     return;
   }
-  const index size = dims[dims_size], from = dims[dims_srcStride], to = dims[dims_dstStride];
+  const index size = active.of(dims[dims_size]), from = dims[dims_srcStride], to = dims[dims_dstStride];
   if (count > 1) {
     for (index i = 0; i < size; i++) copyDimensions(dims + dims_integers, count - 1, src + i * from, dst + i * to);
   } else if (from == 1 && to == 1) {
@@ -24,9 +24,9 @@ static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst)
   }
 }
 
-static void runCopy(const i32* code, float* const* slots) {
+static void runCopy(const i32* code, float* const* slots, const Active& active) {
   using namespace copy_field;
-  copyDimensions(code + dims + 1, code[dims], (const i32*)(slots[code[src]] + code[src + 1]), (i32*)(slots[code[dst]] + code[dst + 1]));
+  copyDimensions(code + dims + 1, code[dims], (const i32*)(slots[code[src]] + code[src + 1]), (i32*)(slots[code[dst]] + code[dst + 1]), active);
 }
 
 static void runFill(const i32* code, float* const* slots) {

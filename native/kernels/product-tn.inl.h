@@ -5,9 +5,16 @@
 // Blocks of B that are packed side by side: whole lines of memory are read in long runs, also where a panel is one block.
 enum { PACK_BLOCKS = 4 };
 
-/** Packs NB blocks into panels of TILE_BLOCKS, [panel][rows][width], and adds the sums of their columns to `sums`. */
+/** A run of rows of a block: the first is `from`, and the block has `before` rows packed already. */
+struct RowRun {
+  index from;
+  index count;
+  index before;
+};
+
+/** Packs rows of NB blocks into panels of TILE_BLOCKS, [panel][all rows][width], and adds the sums of their columns to `sums`. */
 template <int NB>
-static void packPanels(const float* b, index pitch, index rows, float* out, float* sums) {
+static void packPanels(const float* b, index pitch, index rows, index all, float* out, float* sums) {
   constexpr int NV = NB * BV, WIDTH = (NB < TILE_BLOCKS ? NB : (int)TILE_BLOCKS) * BV;
   vf sum[NV];
   UNROLL for (int j = 0; j < NV; j++) sum[j] = vf{};
@@ -15,7 +22,7 @@ static void packPanels(const float* b, index pitch, index rows, float* out, floa
     UNROLL for (int j = 0; j < NV; j++) {
       vf x = load(b + j * VW);
       sum[j] += x;
-      store(out + (j / WIDTH * rows * WIDTH + j % WIDTH) * VW, x);
+      store(out + (j / WIDTH * all * WIDTH + j % WIDTH) * VW, x);
     }
   }
   if (sums)
@@ -23,16 +30,18 @@ static void packPanels(const float* b, index pitch, index rows, float* out, floa
 }
 
 template <int NB>
-INLINE void packPanelsOf(int blocks, const float* b, index pitch, index rows, float* out, float* sums) {
-  if (blocks == NB) packPanels<NB>(b, pitch, rows, out, sums);
-  else if constexpr (NB > 1) packPanelsOf<NB - 1>(blocks, b, pitch, rows, out, sums);
+INLINE void packPanelsOf(int blocks, const float* b, index pitch, index rows, index all, float* out, float* sums) {
+  if (blocks == NB) packPanels<NB>(b, pitch, rows, all, out, sums);
+  else if constexpr (NB > 1) packPanelsOf<NB - 1>(blocks, b, pitch, rows, all, out, sums);
 }
 
-static void packRows(const float* b, index pitch, index rows, index blocks, float* out, float* sums) {
+static void packRows(const float* b, index pitch, const RowRun& run, index all, index blocks, float* out, float* sums) {
   for (index first = 0; first < blocks; first += PACK_BLOCKS) {
     const index width = blocks - first < PACK_BLOCKS ? blocks - first : (index)PACK_BLOCKS;
-    packPanelsOf<PACK_BLOCKS>((int)width, b + first * LANES, pitch, rows, out, sums ? sums + first * LANES : nullptr);
-    out += rows * width * LANES;
+    const index panel = width < TILE_BLOCKS ? width : (index)TILE_BLOCKS;
+    float* to = out + run.before * panel * LANES;
+    packPanelsOf<PACK_BLOCKS>((int)width, b + run.from * pitch + first * LANES, pitch, run.count, all, to, sums ? sums + first * LANES : nullptr);
+    out += all * width * LANES;
   }
 }
 
@@ -42,16 +51,17 @@ enum { DEEPEST = TILE_BLOCKS == 1 ? 144 : 4096 };
 // Columns of A in a group: as many whole tiles as fit a block.
 enum { GROUP = LANES / tileRows(TILE_BLOCKS) * tileRows(TILE_BLOCKS) };
 
-/** Packs columns of A in groups: [group][rows][GROUP]; the last group keeps its own width. */
-static void packColumns(const float* a, index pitch, index rows, index cols, float* out) {
-  for (index m = 0; m < cols; m += GROUP) {
-    const float* src = a + m;
-    if (m + GROUP <= cols) {
-      for (index k = 0; k < rows; k++, src += pitch, out += GROUP) __builtin_memcpy(out, src, GROUP * 4);
+/** Packs columns of A in groups: [group][all rows][GROUP]; the last group keeps its own width. */
+static void packColumns(const float* a, index pitch, const RowRun& run, index all, index cols, float* out) {
+  for (index m = 0; m < cols; m += GROUP, out += all * GROUP) {
+    const float* src = a + run.from * pitch + m;
+    const index width = cols - m < GROUP ? cols - m : (index)GROUP;
+    float* to = out + run.before * width;
+    if (width == GROUP) {
+      for (index k = 0; k < run.count; k++, src += pitch, to += GROUP) __builtin_memcpy(to, src, GROUP * 4);
     } else {
-      const index width = cols - m;
-      for (index k = 0; k < rows; k++, src += pitch, out += width)
-        for (index i = 0; i < width; i++) out[i] = src[i];
+      for (index k = 0; k < run.count; k++, src += pitch, to += width)
+        for (index i = 0; i < width; i++) to[i] = src[i];
     }
   }
 }
@@ -85,6 +95,46 @@ INLINE void zeroMatrix(float* dst, index pitch, index rows, index cols) {
     for (index c = 0; c < cols; c += VW) store(dst + r * pitch + c, vf{});
 }
 
+/** The rows that are summed, in blocks: all of them in blocks of about equal size, or the valid rows of groups. */
+struct RowBlocks {
+  index rows, groups, groupRows;
+  const i32* counts;
+  index depth;
+  bool single;  // one run to a block, where it is read in place
+  // Where the next block begins.
+  index row = 0, group = 0, inGroup = 0, block = 0;
+
+  /** Fills `runs` with the runs of the next block and gives its rows; 0 at the end. */
+  index next(RowRun* runs, int most, int& count) {
+    count = 0;
+    if (!groups) {
+      const index blocks = (rows + depth - 1) / depth;
+      if (block == blocks) return 0;
+      const index k = rows / blocks + (block < rows % blocks);
+      runs[count++] = {row, k, 0};
+      row += k;
+      block++;
+      return k;
+    }
+    index filled = 0;
+    while (group < groups && filled < depth && count < most) {
+      const index valid = clampCount(counts[group], groupRows), left = valid - inGroup, room = depth - filled;
+      const index k = left < room ? left : room;
+      if (k) runs[count++] = {group * groupRows + inGroup, k, filled};
+      filled += k;
+      inGroup += k;
+      if (inGroup >= valid) {
+        group++;
+        inGroup = 0;
+      }
+      if (single && filled) break;
+    }
+    return filled;
+  }
+};
+
+enum { MOST_RUNS = 512 };
+
 static void runProductTN(const i32* code, float* const* slots) {
   using namespace product_tn_field;
   const index rowCount = code[rows], blockCount = code[blocks], bStep = code[bPitch];
@@ -99,33 +149,32 @@ static void runProductTN(const i32* code, float* const* slots) {
     if (list[i * segments_integers + segments_cols] > widest) widest = list[i * segments_integers + segments_cols];
 
   if (columnSums && !add) zeroMatrix(columnSums, 0, 1, blockCount * LANES);
-  if (!rowCount && !add)
-    for (i32 i = 0; i < count; i++) {
-      const i32* s = list + i * segments_integers;
-      zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1], s[segments_dstPitch], s[segments_cols], blockCount * LANES);
-    }
 
   const index perRow = blockCount * LANES + widest;
   index depth = perRow ? code[scratchFloats] / perRow : 1;
   const bool packed = depth > 0;
   if (depth > code[kBlock] || depth < 1) depth = code[kBlock];
   if (depth > DEEPEST) depth = DEEPEST;
-  // Blocks of about equal size.
-  const index blocksAlong = (rowCount + depth - 1) / depth;
-  for (index n = 0, k0 = 0; n < blocksAlong; n++) {
-    const index k = rowCount / blocksAlong + (n < rowCount % blocksAlong);
-    const float* bBlock = matrix + k0 * bStep;
+  RowBlocks blocksAlong = {rowCount, code[groups], code[groupRows], (const i32*)(slots[code[countsAt]] + code[countsAt + 1]), depth, !packed};
+  RowRun runs[MOST_RUNS];
+  int runCount = 0;
+  bool started = add;
+  for (index k; (k = blocksAlong.next(runs, MOST_RUNS, runCount)) > 0; started = true) {
+    const float* bBlock = matrix + runs[0].from * bStep;
     float* aPacked = buffer + blockCount * LANES * k;
-    if (packed) packRows(bBlock, bStep, k, blockCount, buffer, columnSums);
+    if (packed)
+      for (int r = 0; r < runCount; r++) packRows(matrix, bStep, runs[r], k, blockCount, buffer, columnSums);
     else if (columnSums)
       for (index r = 0; r < k; r++)
         for (index c = 0; c < blockCount * LANES; c += VW) store(columnSums + c, load(columnSums + c) + load(bBlock + r * bStep + c));
     for (i32 i = 0; i < count; i++) {
       const i32* s = list + i * segments_integers;
       const index aPitch = s[segments_pitch], colCount = s[segments_cols], dstStep = s[segments_dstPitch];
-      const float* a = slots[s[segments_at]] + s[segments_at + 1] + k0 * aPitch;
+      const float* a = slots[s[segments_at]] + s[segments_at + 1];
       float* dst = slots[s[segments_dst]] + s[segments_dst + 1];
-      if (packed) packColumns(a, aPitch, k, colCount, aPacked);
+      if (packed)
+        for (int r = 0; r < runCount; r++) packColumns(a, aPitch, runs[r], k, colCount, aPacked);
+      const float* aBlock = a + runs[0].from * aPitch;
       // Some panels at a time; within them a group of A stays in the nearest cache.
       for (index outer = 0; outer < blockCount; outer += PACK_BLOCKS)
         for (index m = 0; m < colCount; m += GROUP) {
@@ -137,13 +186,17 @@ static void runProductTN(const i32* code, float* const* slots) {
             product.width = packed ? width * LANES : bStep;
             product.dst = dst + m * dstStep + first * LANES;
             product.dstPitch = product.initPitch = dstStep;
-            product.init = add || n ? product.dst : nullptr;
-            transposedTilesOf<TILE_BLOCKS>((int)width, packed ? aPacked + m * k : a + m, packed ? group : aPitch, k, group, product);
+            product.init = started ? product.dst : nullptr;
+            transposedTilesOf<TILE_BLOCKS>((int)width, packed ? aPacked + m * k : aBlock + m, packed ? group : aPitch, k, group, product);
           }
         }
     }
-    k0 += k;
   }
+  if (!started)
+    for (i32 i = 0; i < count; i++) {
+      const i32* s = list + i * segments_integers;
+      zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1], s[segments_dstPitch], s[segments_cols], blockCount * LANES);
+    }
 }
 
 static void runVectorTN(const i32* code, float* const* slots) {

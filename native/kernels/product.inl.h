@@ -163,9 +163,20 @@ INLINE void panelProduct(Product product, index rows, index width, bool single) 
   }
 }
 
-static void runProduct(const i32* code, float* const* slots) {
+static void allPanels(Product product, index rows, index blocks, index panelBlocks, index total, bool single) {
+  for (index block = 0; block < blocks; block += panelBlocks) {
+    const index width = blocks - block < panelBlocks ? blocks - block : panelBlocks;
+    product.width = width * LANES;
+    panelProduct(product, rows, width, single);
+    product.packed += total * width * LANES;
+    product.dst += width * LANES;
+    if (product.init) product.init += width * LANES;
+  }
+}
+
+static void runProduct(const i32* code, float* const* slots, const Active& active) {
   using namespace product_field;
-  const index rowCount = code[rows], blockCount = code[blocks], panelBlocks = code[panel], k = code[total];
+  const index rowCount = active.of(code[rows]), blockCount = code[blocks], panelBlocks = code[panel], k = code[total];
   if (!rowCount || !blockCount) return;
   Segment list[MAXIMUM_SEGMENTS];
   const i32 count = code[segments];
@@ -180,13 +191,19 @@ static void runProduct(const i32* code, float* const* slots) {
   product.initPitch = code[init] == init_matrix ? code[initPitch] : 0;
   product.dst = slots[code[dst]] + code[dst + 1];
   product.dstPitch = code[dstPitch];
-  for (index block = 0; block < blockCount; block += panelBlocks) {
-    const index width = blockCount - block < panelBlocks ? blockCount - block : panelBlocks;
-    product.width = width * LANES;
-    panelProduct(product, rowCount, width, rowCount == 1);
-    product.packed += k * width * LANES;
-    product.dst += width * LANES;
-    if (product.init) product.init += width * LANES;
+  // One row has a path of its own, which sums in another order: it must not depend on how many rows are active.
+  const bool single = code[rows] == 1;
+  if (!code[groups]) return allPanels(product, rowCount, blockCount, panelBlocks, k, single);
+  const i32* counts = (const i32*)(slots[code[countsAt]] + code[countsAt + 1]);
+  const index perGroup = code[groupRows];
+  for (i32 g = 0; g < code[groups]; g++) {
+    const index valid = clampCount(counts[g], perGroup);
+    if (valid) allPanels(product, valid, blockCount, panelBlocks, k, single);
+    if (code[fill])
+      for (index r = valid; r < perGroup; r++) zeroRow(product.dst + r * product.dstPitch, blockCount, LANES);
+    for (i32 i = 0; i < count; i++) list[i].at += perGroup * list[i].pitch;
+    product.dst += perGroup * product.dstPitch;
+    if (product.init) product.init += perGroup * product.initPitch;
   }
 }
 
@@ -243,9 +260,9 @@ INLINE float dot(const float* a, index step, const float* w, index count) {
   return sum;
 }
 
-static void runMatvec(const i32* code, float* const* slots) {
+static void runMatvec(const i32* code, float* const* slots, const Active& active) {
   using namespace matvec_field;
-  const index rowCount = code[rows];
+  const index rowCount = active.of(code[rows]);
   float* out = slots[code[dst]] + code[dst + 1];
   const float* start = code[init] == init_zero ? nullptr : slots[code[initAt]] + code[initAt + 1];
   const index startStep = code[init] == init_matrix;

@@ -9,8 +9,11 @@ export interface StepBuilder {
   readonly graph: Graph;
   /** The present value of a leaf of the state. */
   state(name: string): Tensor;
-  /** A value that is fed at each step. */
-  input(name: string, shape: Shape, dtype?: DType): Tensor;
+  /**
+   * A value that is fed at each step. `orderedRows`: a mask [B, T] or ids whose padding is 0, with the rows so ordered that at each time the
+   * rows that are not zero stand first; loops then leave out the others.
+   */
+  input(name: string, shape: Shape, dtype?: DType, options?: { orderedRows?: boolean }): Tensor;
   constant(data: number | ArrayLike<number>, shape?: Shape, dtype?: DType): Tensor;
 }
 
@@ -48,9 +51,9 @@ export function traceStep(
       }
       return new Tensor(graph, value);
     },
-    input(key, shape, dtype = 'f32') {
+    input(key, shape, dtype = 'f32', { orderedRows = false } = {}) {
       if (inputs.has(key)) fail('ARGUMENT', name, 'one input of each name', `a second ${key}`);
-      const value = graph.input(key, { dtype, shape }, { kind: 'io' });
+      const value = graph.input(key, { dtype, shape }, { kind: 'io', ...(orderedRows && { orderedRows }) });
       inputs.set(key, value);
       return new Tensor(graph, value);
     },

@@ -11,6 +11,7 @@ import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
 import { broadcastTo, reshape, slice, transpose } from '../ops/shape.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
+import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
 import { isPointwise } from './operands.ts';
 import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, tensorOf, usedNodes } from './rewrite.ts';
@@ -272,6 +273,7 @@ class Pass {
       hoistInputs(context, this.options.contractFrom),
       hoistOutputs(context),
     ];
+    if (!did.some(Boolean)) did.push(leaveOutMaskedRows(context));
     if (did.some(Boolean)) this.changed = true;
     if (parts.carries.length || parts.stacked.length) joinScan(graph, parts, map, node.path);
     for (const finish of [...context.after, ...context.aliases]) finish(map);

@@ -9,6 +9,7 @@
 import { UnrolledError } from '../core/errors.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { countsOfReaders, countsOfStack } from './active-rows.ts';
 import { hoistInvariants, terms } from './loops.ts';
 import { isPointwise, operandKind } from './operands.ts';
 import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, useCounts } from './rewrite.ts';
@@ -29,11 +30,16 @@ interface ProductPlan {
   readonly init: Value | null;
   readonly kind: 'zero' | 'row' | 'matrix';
   readonly rest: Value[];
+  /** Valid rows of every step, where the others are not needed or zero. */
+  readonly counts: Value | null;
+  readonly fill: boolean;
 }
 
 /** The largest sums around every product; inner ones are marked as absorbed. */
 function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, ProductPlan>; absorbed: Set<Value> } {
   const uses = useCounts(graph);
+  const readers = new Map<Value, Node[]>();
+  for (const node of graph.nodes) for (const v of node.inputs) readers.set(v, [...(readers.get(v) ?? []), node]);
   const plans = new Map<Value, ProductPlan>();
   const absorbed = new Set<Value>();
   for (const node of [...graph.nodes].reverse()) {
@@ -54,7 +60,11 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const matrix = others.find((v) => isStart(v) && sameShape(v.type.shape, root.type.shape));
     const init = row ?? matrix ?? null;
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
-    plans.set(root, { root, factors, init, kind, rest: others.filter((v) => v !== init) });
+    const rest = others.filter((v) => v !== init);
+    const zero = factors.length === 1 && kind === 'zero' && !rest.length ? countsOfStack(factors[0].node.inputs[0]) : null;
+    const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readers.get(root) ?? []);
+    const wide = cols > 1 && root.type.shape.length === 3;
+    plans.set(root, { root, factors, init, kind, rest, counts: wide ? (unread ?? zero) : null, fill: !unread });
     const absorb = (v: Value) => {
       if (v !== root) absorbed.add(v);
       if (v.node.op === 'add' && (v === root || uses.get(v) === 1))
@@ -81,7 +91,7 @@ function fuseScan(node: Node, graph: Graph, map: Mapping): void {
   joinScan(graph, parts, map, node.path);
 }
 
-function emitProduct({ root, factors, init, kind, rest }: ProductPlan, graph: Graph, map: Mapping): Value {
+function emitProduct({ root, factors, init, kind, rest, counts, fill }: ProductPlan, graph: Graph, map: Mapping): Value {
   const { shape } = root.type;
   const form = factors[0].node.attributes.form;
   const rows = sizeOf(shape.slice(0, -1));
@@ -89,8 +99,10 @@ function emitProduct({ root, factors, init, kind, rest }: ProductPlan, graph: Gr
   const total = right.reduce((sum, v) => sum + v.type.shape[form === 'nn' ? 0 : 1], 0);
   const packedType = { dtype: 'f32', shape: [total, shape[shape.length - 1]] } as const;
   const packed = graph.add('pack', right, { form, rows }, [packedType], root.node.path).outputs[0];
-  const inputs = [...left, packed, ...(init ? [mapped(map, init)] : [])];
-  let result = graph.add('product', inputs, { segments: left.length, init: kind }, [root.type], root.node.path).outputs[0];
+  const rowsOfSteps = counts ? map.get(counts) : undefined;
+  const inputs = [...left, packed, ...(init ? [mapped(map, init)] : []), ...(rowsOfSteps ? [rowsOfSteps] : [])];
+  const attributes = { segments: left.length, init: kind, ...(rowsOfSteps && { counted: fill ? 'zero' : 'unread' }) };
+  let result = graph.add('product', inputs, attributes, [root.type], root.node.path).outputs[0];
   for (const v of rest) result = graph.add('add', [result, mapped(map, v)], {}, [root.type], root.node.path).outputs[0];
   return result;
 }
@@ -121,9 +133,12 @@ function formSums(graph: Graph): Graph {
   return clustered(graph, (node) => groups.get(node) ?? null, (members, next, map) => {
     const outer = members.filter(isOuter);
     const sums = members.filter((n) => !isOuter(n));
-    const inputs = [rightOf(members[0]), ...outer.map((n) => n.inputs[0])].map((v) => mapped(map, v));
+    const right = rightOf(members[0]);
+    const { shape } = right.type;
+    const counts = shape.length === 3 && shape[2] > 1 ? countsOfStack(right) : null;
+    const inputs = [right, ...outer.map((n) => n.inputs[0]), ...(counts ? [counts] : [])].map((v) => mapped(map, v));
     const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [sums[0].outputs[0].type] : [])];
-    const made = next.add('productTN', inputs, { sums: sums.length > 0 }, types, members[0].path);
+    const made = next.add('productTN', inputs, { sums: sums.length > 0, ...(counts && { counted: true }) }, types, members[0].path);
     outer.forEach((n, i) => map.set(n.outputs[0], made.outputs[i]));
     for (const n of sums) map.set(n.outputs[0], made.outputs[outer.length]);
   });

@@ -29,6 +29,8 @@ export interface PlannedScan {
   readonly body: PlannedGraph;
   /** Starts of the carries. */
   readonly inits: readonly { value: Value; to: Place }[];
+  /** Where the outputs of the body go. */
+  readonly targets: readonly (Target | null)[];
 }
 
 export interface PlannedGraph {
@@ -295,7 +297,7 @@ class Planner {
       this.places.set(v, place);
       this.touch(place.buffer, i);
     });
-    this.scans.set(node, { loop, body: planned, inits });
+    this.scans.set(node, { loop, body: planned, inits, targets });
   }
 
   // ---- the end

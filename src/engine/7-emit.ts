@@ -5,7 +5,8 @@ import { Init, LANES } from '../ir/kernels.ts';
 import { columnRuns, type CopyDimension, copyDimensions, layoutOf, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
-import type { PlannedGraph } from './6-plan.ts';
+import type { PlannedGraph, PlannedScan } from './6-plan.ts';
+import { countsOf } from './active-rows.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
@@ -20,6 +21,8 @@ export interface EmitContext {
   readonly panelOf: (rows: number, blocks: number) => number;
   /** Counts the floating-point operations of products. */
   readonly count: (operations: number) => void;
+  /** In a loop with active rows the machine tells them by the first dimension of a copy. */
+  readonly keepRows?: boolean;
 }
 
 /** Rows of a block along the sums of `PRODUCT_TN`. */
@@ -113,7 +116,7 @@ class Emitter {
   copy(from: Place, to: Place): void {
     if (samePlace(from, to)) return;
     for (const { dims, src, dst } of copyPlan(from.footing, to.footing))
-      this.listing.emit('COPY', { src: this.listing.at(from, src), dst: this.listing.at(to, dst) }, { dims: copyDimensions(dims) });
+      this.listing.emit('COPY', { src: this.listing.at(from, src), dst: this.listing.at(to, dst) }, { dims: copyDimensions(dims, this.context.keepRows) });
   }
 
   private concat(node: Node): void {
@@ -189,7 +192,8 @@ class Emitter {
     const result = node.outputs[0];
     const segmentCount = node.attributes.segments as number;
     const packed = node.inputs[segmentCount];
-    const init = node.inputs[segmentCount + 1];
+    const init = node.attributes.init === 'zero' ? null : node.inputs[segmentCount + 1];
+    const counted = node.attributes.counted as string | undefined;
     const { footing } = this.place(result);
     const segments = node.inputs.slice(0, segmentCount).flatMap((v) => this.segments(v));
     const total = packed.type.shape[0];
@@ -214,9 +218,18 @@ class Emitter {
         packed: this.at(packed),
         panel: this.context.panelOf(footing.rows, blocks),
         total,
+        ...this.counted(node, result),
+        fill: counted === 'zero' ? 1 : 0,
       },
       { segments },
     );
+  }
+
+  /** Where a product over all steps finds how many rows of each are valid: the last operand. */
+  private counted(node: Node, rows: Value): Fields {
+    if (!node.attributes.counted) return {};
+    const [groups, groupRows] = rows.type.shape;
+    return { groups, groupRows, countsAt: this.at(node.inputs[node.inputs.length - 1]) };
   }
 
   private pack(node: Node): void {
@@ -242,7 +255,7 @@ class Emitter {
   }
 
   private outer(node: Node): void {
-    const [right, ...left] = node.inputs;
+    const [right, ...left] = node.attributes.counted ? node.inputs.slice(0, -1) : node.inputs;
     const b = this.place(right);
     const rows = b.footing.rows;
     const sums = node.attributes.sums ? 1 : 0;
@@ -273,6 +286,7 @@ class Emitter {
         scratch: this.listing.at(scratch),
         kBlock: K_BLOCK,
         scratchFloats: scratch.footing.cols,
+        ...this.counted(node, right),
       },
       { segments },
     );
@@ -290,9 +304,48 @@ class Emitter {
     const planned = this.planned.scans.get(node);
     if (!planned) throw new UnrolledError('INTERNAL', 'a scan without a plan');
     for (const { value, to } of planned.inits) this.start(value, to);
-    const { length } = scanAttributes(node);
-    const context = { ...this.context, count: (n: number) => this.context.count(n * length) };
-    if (length) this.listing.repeat(planned.loop, length, () => emitGraph(planned.body, context));
+    const { length, body, reverse } = scanAttributes(node);
+    const counts = countsOf(node);
+    const context = { ...this.context, keepRows: counts !== null, count: (n: number) => this.context.count(n * length) };
+    if (!length) return;
+    const active = counts && {
+      rows: body.outputs[0].type.shape[0],
+      at: this.listing.at(this.place(counts), reverse ? length - 1 : 0),
+      stride: reverse ? -1 : 1,
+    };
+    this.listing.repeat(planned.loop, length, active, () => {
+      emitGraph(planned.body, context);
+      if (counts) this.hold(node, planned, counts);
+    });
+  }
+
+  /** What a loop with active rows does for the others: carries go on, and stacks that somebody reads there are zero. */
+  private hold(node: Node, planned: PlannedScan, counts: Value): void {
+    const { body, carries } = scanAttributes(node);
+    const done = new Set<Value>();
+    body.outputs.forEach((v, i) => {
+      const target = planned.targets[i]?.place;
+      const from = i < carries ? (planned.body.places.get(body.inputs[i]) as Place) : null;
+      if (!target || done.has(v) || (from && samePlace(from, target))) return;
+      done.add(v);
+      if (!from && this.isUnreadBeside(node, i, counts)) return;
+      const { rows, groups, cols, pitch, step } = target.footing;
+      const blocks = (groups * roundUp(cols / groups)) / LANES;
+      const dst = this.listing.at(target);
+      const src = from ? this.listing.at(from) : dst;
+      const srcPitch = from ? from.footing.pitch : 0;
+      this.listing.emit('HOLD', { kind: from ? 1 : 0, rows, blocks, dst, dstPitch: pitch, dstStep: step, src, srcPitch });
+    });
+  }
+
+  /** Whether all that read a stack leave out the rows that the loop leaves out. */
+  private isUnreadBeside(node: Node, output: number, counts: Value): boolean {
+    const value = node.outputs[output];
+    const { graph } = this.planned;
+    if (graph.outputs.includes(value)) return false;
+    return graph.nodes.every(
+      (n) => !n.inputs.includes(value) || countsOf(n) === counts || (n.attributes.counted && n.inputs[n.inputs.length - 1] === counts),
+    );
   }
 
   /** Brings the start of a carry to its place. */

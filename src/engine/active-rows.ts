@@ -101,8 +101,10 @@ class MaskedRow {
 const bodyOperations = new Set(['input', 'constant', 'matmul', 'split', 'concat', 'reshape', 'broadcast']);
 
 /** Whether every value of the body has a row for each row of the batch, or is the same for all of them. */
-function worksByRow(parts: ScanParts, rows: number): boolean {
+function worksByRow(parts: ScanParts, mask: Value): boolean {
+  const [rows] = mask.type.shape;
   const shared = new Set<Value>(parts.constants.map((c) => c.inner));
+  const masks = new Set<Value>([mask]);
   return parts.body.nodes.every((node) => {
     if (!bodyOperations.has(node.op) && !isPointwise(node)) return false;
     if (node.op === 'matmul' && node.attributes.form === 'tn') return false;
@@ -111,7 +113,13 @@ function worksByRow(parts: ScanParts, rows: number): boolean {
       for (const v of node.outputs) shared.add(v);
       return true;
     }
-    return node.outputs.every(({ type: { shape } }) => shape[0] === rows && shape.length <= 2);
+    if (node.inputs.length && node.inputs.every((v) => masks.has(v) || shared.has(v))) {
+      for (const v of node.outputs) masks.add(v);
+      return true;
+    }
+    // Rows of one element stand side by side in a vector: they are not left out one by one.
+    const byRow = ({ type: { shape } }: Value) => shape.length === 2 && shape[0] === rows && shape[1] > 1;
+    return node.outputs.every((v) => masks.has(v) || byRow(v));
   });
 }
 
@@ -120,7 +128,7 @@ type Masked = { mask: ScanParts['sequences'][number]; row: MaskedRow };
 /** The mask of a loop, where all carries stay as they are for masked rows. */
 function maskedRow(parts: ScanParts): Masked | null {
   const mask = parts.sequences.find((s) => s.inner.type.shape.length === 1 && isPrefixMask(s.outer));
-  if (!mask || mask.inner.type.shape[0] < 2 || !worksByRow(parts, mask.inner.type.shape[0])) return null;
+  if (!mask || mask.inner.type.shape[0] < 2 || !worksByRow(parts, mask.inner)) return null;
   const row = new MaskedRow(mask.inner);
   const keeps = ({ inner, next }: ScanParts['carries'][number]) => {
     const known = row.of(next);
@@ -132,7 +140,7 @@ function maskedRow(parts: ScanParts): Masked | null {
 const isCarry = (parts: ScanParts, v: Value) => parts.carries.some((c) => v === c.next || v === c.inner);
 
 /** Whether a stack of a loop is zero for masked rows. */
-function isZeroStack({ node, index }: Value): boolean {
+export function isZeroStack({ node, index }: Value): boolean {
   if (node.op !== 'scan') return false;
   const { body, active, carries } = scanAttributes(node);
   const parts = scanParts(node);
@@ -161,7 +169,10 @@ export function leaveOutMaskedRows({ graph, parts, readersOf }: LoopContext): bo
     return readers.length > 0 && readers.every(ignoresMaskedRows);
   };
   if (!parts.stacked.every((s) => isCarry(parts, s.inner) || row.isZero(s.inner) || isFree(s.result))) return false;
+  // The counts stand right behind the mask, so that what is made before the loop can use them too.
+  const before = graph.nodes.length;
   parts.active = toInt(sum(new Tensor(graph, mask.outer), { axes: [1] })).value;
+  graph.nodes.splice(graph.nodes.indexOf(mask.outer.node) + 1, 0, ...graph.nodes.splice(before));
   // For the rows that remain the mask is 1.
   const ones = new Graph('ones');
   const one = broadcastTo(constant(ones, 1), mask.inner.type.shape).value;
@@ -170,4 +181,27 @@ export function leaveOutMaskedRows({ graph, parts, readersOf }: LoopContext): bo
   parts.sequences = parts.sequences.filter((s) => s !== mask);
   parts.body.nodes.splice(parts.body.nodes.indexOf(mask.inner.node), 1);
   return true;
+}
+
+/** Rows of each step of an active loop; null for other values. */
+export function countsOf(node: Node): Value | null {
+  return node.op === 'scan' && scanAttributes(node).active ? node.inputs[node.inputs.length - 1] : null;
+}
+
+/** The counts of the loop that stacked a value, where the value is zero for the rows that it left out. */
+export function countsOfStack(value: Value): Value | null {
+  const counts = countsOf(value.node);
+  return counts && isZeroStack(value) ? counts : null;
+}
+
+/** The counts of the loops that read a value as a sequence, where nothing else reads it. */
+export function countsOfReaders(value: Value, readers: readonly Node[]): Value | null {
+  if (!readers.length) return null;
+  const [first] = readers;
+  const counts = countsOf(first);
+  const asSequence = (node: Node) => {
+    const { carries, sequences } = scanAttributes(node);
+    return node.inputs.every((v, i) => v !== value || (i >= carries && i < carries + sequences));
+  };
+  return counts && readers.every((node) => countsOf(node) === counts && asSequence(node)) ? counts : null;
 }

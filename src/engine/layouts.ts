@@ -110,7 +110,8 @@ class Layouter {
         const packedAt = node.attributes.segments as number;
         const g = this.of(x[packedAt]);
         const k = this.along.get(x[packedAt]) ?? 1;
-        return { inputs: x.map((_, i) => (i > packedAt ? g : i < packedAt ? k : null)), output: () => g };
+        const start = node.attributes.init === 'zero' ? -1 : packedAt + 1;
+        return { inputs: x.map((_, i) => (i < packedAt ? k : i === packedAt ? null : i === start ? g : 1)), output: () => g };
       }
       case 'productTN':
         return { inputs: x.map((_, i) => (i ? 1 : null)), output: () => keep };

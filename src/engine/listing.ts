@@ -8,9 +8,17 @@ interface Line {
   readonly fields: Fields;
   readonly repeats: Readonly<Record<string, readonly Fields[]>>;
 }
+/** Rows of a loop of which each pass works on the first so many alone. */
+export interface ActiveRows {
+  readonly rows: number;
+  readonly at: Reference;
+  readonly stride: number;
+}
+
 interface LoopLine {
   readonly loop: object;
   readonly count: number;
+  readonly active: ActiveRows | null;
   readonly body: (Line | LoopLine)[];
 }
 
@@ -33,9 +41,9 @@ export class Listing {
   }
 
   /** Everything that `write` emits runs `count` times. */
-  repeat(loop: object, count: number, write: () => void): void {
+  repeat(loop: object, count: number, active: ActiveRows | null, write: () => void): void {
     const outer = this.current;
-    const line: LoopLine = { loop, count, body: [] };
+    const line: LoopLine = { loop, count, active, body: [] };
     outer.push(line);
     this.current = line.body;
     write();
@@ -81,7 +89,9 @@ export class Listing {
         const moves = this.slots.flatMap((s, slot) =>
           s.moves.filter((m) => m.loop === line.loop && m.stride !== 0).map((m) => ({ slot, stride: m.stride })),
         );
-        this.builder.emit('LOOP', { count: line.count, body: 0 }, { moves });
+        const { active } = line;
+        const rows = active && { activeRows: active.rows, activeAt: active.at, activeStride: active.stride };
+        this.builder.emit('LOOP', { count: line.count, body: 0, ...rows }, { moves });
         this.write(line.body);
         this.builder.emit('NEXT');
       }

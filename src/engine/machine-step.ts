@@ -174,7 +174,8 @@ function sizeOfRegisters(graph: Graph): number {
 
 function scratchOf(node: Value['node'], layout: (v: Value) => Layout): number {
   if (node.op === 'productTN') {
-    const [right, ...left] = node.inputs.map(layout);
+    const operands = node.attributes.counted ? node.inputs.slice(0, -1) : node.inputs;
+    const [right, ...left] = operands.map(layout);
     return right.cols === 1 ? 0 : outerScratch(right.rows, right.pitch, Math.max(...left.map((l) => l.cols)));
   }
   if (node.op !== 'reshape') return 0;

@@ -1,5 +1,5 @@
 /**
- * Keras's JSON configurations of Sequential models, of every generation: Keras 3, tf-keras, Keras 2. See KERAS's own
+ * Keras's JSON configurations of Sequential models, of every generation: Keras 3, tf-keras, Keras 2. Source: Keras 3,
  * `keras/src/saving/serialization_lib.py`; Keras 2 has no modules, string dtypes, and the input shape on the first layer.
  */
 import { fail } from '../core/errors.ts';

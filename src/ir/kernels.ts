@@ -16,11 +16,13 @@ export const LANES = 16;
 /** Where a slot points. The state lives as long as the model; io is handed over for each run and moves on every step. */
 export const Segment = { arena: 0, state: 1, io: 2, constants: 3 } as const;
 
-/** `ref` is two integers (slot, offset), `int` one, `f32` one (the bits). */
+/** `ref` is two integers (slot, offset), `int` one, `f32` one (the bits). A name with a question mark is optional. */
 export type FieldKind = 'ref' | 'int' | 'f32';
 export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
+  /** 0 (or the reference 0, 0) where the emitter gives none. */
+  readonly optional: boolean;
 }
 export interface Instruction {
   readonly name: string;
@@ -36,7 +38,7 @@ function fields(text: string): Field[] {
     .filter(Boolean)
     .map((word) => {
       const [name, kind] = word.split(':');
-      return { name, kind: (kind ?? 'int') as FieldKind };
+      return { name: name.replace('?', ''), kind: (kind ?? 'int') as FieldKind, optional: name.endsWith('?') };
     });
 }
 
@@ -57,15 +59,20 @@ export const instructions = [
   row('END', 'The end of the program.', ''),
   row(
     'LOOP',
-    'Runs the instructions up to the matching NEXT `count` times. After every pass each moved slot goes on by its stride; after the last one the slots are as they were before the loop. `body` is the number of integers from the end of this instruction to the end of its NEXT. count may be 0.',
-    'count body',
+    'Runs the instructions up to the matching NEXT `count` times. After every pass each moved slot goes on by its stride; after the last one the slots are as they were before the loop. `body` is the number of integers from the end of this instruction to the end of its NEXT. count may be 0. activeRows > 0: pass p has m active rows, the i32 at activeAt + p*activeStride, held in 0..activeRows; in the body, instructions whose rows (of a CHAIN vectors / perRow, of a COPY the size of the first dimension) are activeRows do the first m rows alone, and HOLD does the others. No other loop may stand in such a body.',
+    'count body activeRows? activeAt?:ref activeStride?',
     { moves: 'slot stride' },
   ),
   row('NEXT', 'The end of a loop body.', ''),
   row(
+    'HOLD',
+    'In a loop with active rows: rows m..rows of dst become those of src (kind 1) or zero (kind 0). A row is blocks*16 floats; block j stands at j*dstStep. No rows where none are active is legal.',
+    'kind rows blocks dst:ref dstPitch dstStep src:ref srcPitch',
+  ),
+  row(
     'PRODUCT',
-    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself.',
-    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total',
+    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself. groups > 0: rows = groups*groupRows, and group g has only its first counts[g] rows (i32 at countsAt, held in 0..groupRows); the others stay as they are (fill 0) or become zero (fill 1).',
+    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total groups? groupRows? countsAt?:ref fill?',
     { segments: 'at:ref pitch step count' },
   ),
   row(
@@ -82,8 +89,8 @@ export const instructions = [
   ),
   row(
     'PRODUCT_TN',
-    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0.',
-    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats',
+    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0. groups > 0: rows = groups*groupRows, and of group g only the first counts[g] rows are summed (i32 at countsAt, held in 0..groupRows).',
+    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats groups? groupRows? countsAt?:ref',
     { segments: 'at:ref pitch cols dst:ref dstPitch' },
   ),
   row(

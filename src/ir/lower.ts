@@ -97,12 +97,13 @@ export interface CopyDimension {
 }
 
 /** The dimensions of a COPY without those of size 1, neighbours that walk alike joined. */
-export function copyDimensions(dims: readonly CopyDimension[]): Fields[] {
+export function copyDimensions(dims: readonly CopyDimension[], keepFirst = false): Fields[] {
   const kept: CopyDimension[] = [];
   for (const dim of dims) {
-    if (dim.size === 1) continue;
+    const isFirst = keepFirst && dim === dims[0];
+    if (dim.size === 1 && !isFirst) continue;
     const outer = kept[kept.length - 1];
-    if (outer && outer.srcStride === dim.size * dim.srcStride && outer.dstStride === dim.size * dim.dstStride)
+    if (outer && !(keepFirst && outer.size === dims[0].size && kept.length === 1) && outer.srcStride === dim.size * dim.srcStride && outer.dstStride === dim.size * dim.dstStride)
       kept[kept.length - 1] = { ...dim, size: outer.size * dim.size };
     else kept.push(dim);
   }

@@ -65,8 +65,8 @@ function broken(message: string): never {
 }
 
 function push(out: number[], fields: readonly Field[], values: Fields, where: string): void {
-  for (const { name, kind } of fields) {
-    const value = values[name];
+  for (const { name, kind, optional } of fields) {
+    const value = values[name] ?? (optional ? (kind === 'ref' ? { slot: 0, offset: 0 } : 0) : undefined);
     if (kind === 'ref') {
       if (typeof value !== 'object') broken(`${where}.${name} is not a reference`);
       out.push(value.slot, value.offset);

@@ -15,9 +15,7 @@ export const axisOption = (fallback: number): Option<number, number, false> => (
 });
 
 /** One axis or several. */
-export const axesOption = (
-  fallback: number,
-): Option<number | readonly number[], number | readonly number[], false> =>
+export const axesOption = (fallback: number): Option<number | readonly number[], number | readonly number[], false> =>
   option<number | readonly number[]>(
     'the number of an axis, or a list of them',
     (v) => isInteger(v) || (Array.isArray(v) && v.length > 0 && v.every(isInteger)),
@@ -61,7 +59,9 @@ export const sizesOption = <Required extends boolean>(
 });
 
 /** Counts at the two ends of an axis: one for both, or [before, after]. */
-export const endsOption = (fallback: number): Option<number | readonly [number, number], readonly [number, number], false> => ({
+export const endsOption = (
+  fallback: number,
+): Option<number | readonly [number, number], readonly [number, number], false> => ({
   required: false,
   fallback,
   expected: 'a whole number, or [before, after]',

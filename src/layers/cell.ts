@@ -52,7 +52,7 @@ export interface CellDefinition<T extends OptionTable> {
   weights(config: OptionsOut<T> & { readonly features: number }): Readonly<Record<string, Shape | CellWeight>>;
   /** Runs once before the loop: what the step does not need to do again (cutting weights into parts). */
   prepare?(weights: Tensors, config: OptionsOut<T>): Tensors;
-  /** Masks per draw where `dropout` or `recurrentDropout` are among the options: see KERAS's cells. Default: one for all gates. */
+  /** Masks per draw where `dropout` or `recurrentDropout` are among the options: as Keras's cells do. Default: one for all gates. */
   dropoutMasks?(config: OptionsOut<T>): number;
   /** One step. Uses `x`, `state`, `weights` and numbers alone. */
   step(step: CellStep<T>): { readonly output: Tensor; readonly state: Tensors };

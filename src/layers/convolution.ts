@@ -1,13 +1,7 @@
 /** Convolutions over time and over pictures. A mask ends here, as in Keras. */
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
-import {
-  convolve,
-  convolveDepthwise,
-  type Padding,
-  type WindowOptions,
-  windowSpan,
-} from '../ops/convolution.ts';
+import { convolve, convolveDepthwise, type Padding, type WindowOptions, windowSpan } from '../ops/convolution.ts';
 import { matmul } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { reshape } from '../ops/shape.ts';

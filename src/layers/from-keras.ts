@@ -108,5 +108,12 @@ function normalConfig(className: string, config: Record<string, unknown>, genera
   delete next.time_major;
   // Stand-alone Keras 2 did not have the option and computed as without it; its successors always write it.
   if (className === 'GRU' && generation === 2) next.reset_after ??= false;
+  // What the slope was called before Keras 3.
+  if (className === 'LeakyReLU' && next.alpha !== undefined) {
+    next.negative_slope ??= next.alpha;
+    delete next.alpha;
+  }
+  // Keras 2 wrote down what the layer had been built with.
+  if (className === 'MultiHeadAttention') for (const role of ['query', 'key', 'value']) delete next[`${role}_shape`];
   return next;
 }

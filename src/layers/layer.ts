@@ -58,7 +58,7 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   readonly options: T;
   /** What the layer computes on: `i32` where it looks things up by index. */
   readonly inputType?: Tensor['dtype'];
-  inputRange?(config: OptionsOut<T>): InputRange;
+  inputRange?(config: OptionsOut<T>): InputRange | null;
   /** In training, the rows of a batch depend on each other: steps may not be put beside samples as further rows. Default false. */
   readonly acrossRows?: boolean;
   /** Where Keras's class lives, if not in `keras.layers`. */

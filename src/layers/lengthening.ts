@@ -30,7 +30,10 @@ export const cropping1d = defineLayer({
   weights: () => [],
   outputs: ({ cropping }, [shape], path) => [croppedShape(cropping, shape, path)],
   call({ cropping }, { inputs: [x], path }) {
-    return { outputs: [slice(x, [0, cropping[0], 0], croppedShape(cropping, x.shape, path) as number[])], masks: [null] };
+    return {
+      outputs: [slice(x, [0, cropping[0], 0], croppedShape(cropping, x.shape, path) as number[])],
+      masks: [null],
+    };
   },
 });
 

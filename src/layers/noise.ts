@@ -1,6 +1,7 @@
 /** Normal noise in training. Srivastava et al., "Dropout" (2014), section 10, for the multiplied one. A mask goes on. */
-import { add, mul } from '../ops/pointwise.ts';
+
 import { normalOf } from '../ops/normal.ts';
+import { add, mul } from '../ops/pointwise.ts';
 import { defineLayer } from './layer.ts';
 import { option, seedOption } from './options.ts';
 

@@ -144,7 +144,11 @@ export const groupNormalization = defineLayer({
   className: 'GroupNormalization',
   options: {
     /** How many groups the features are cut into; -1: each by itself. Default 32. */
-    groups: option<number>('a positive integer, or -1', (v) => Number.isInteger(v) && ((v as number) > 0 || v === -1), 32),
+    groups: option<number>(
+      'a positive integer, or -1',
+      (v) => Number.isInteger(v) && ((v as number) > 0 || v === -1),
+      32,
+    ),
     /** The axis of the features. Default -1, the last. */
     axis: axisOption(-1),
     ...affineOptions,
@@ -162,7 +166,10 @@ export const groupNormalization = defineLayer({
     const [feature] = axesOf(axis, x.rank, path);
     if (feature === 0) fail('SHAPE', `${path}.axis`, 'an axis after the batch', formatShape(x.shape));
     const count = groupsOf(groups, x.shape[feature], path);
-    const grouped = reshape(x, x.shape.flatMap((d, i) => (i === feature ? [count, d / count] : [d])));
+    const grouped = reshape(
+      x,
+      x.shape.flatMap((d, i) => (i === feature ? [count, d / count] : [d])),
+    );
     const over = { axes: grouped.shape.flatMap((_, i) => (i === 0 || i === feature ? [] : [i])), keepDims: true };
     const apart = sub(grouped, mean(grouped, over));
     const plain = reshape(mul(apart, rsqrt(add(mean(square(apart), over), epsilon))), x.shape);

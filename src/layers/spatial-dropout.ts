@@ -15,7 +15,12 @@ export const spatialDropout1d = defineLayer({
   className: 'SpatialDropout1D',
   options: {
     /** Share of the features that is dropped, 0 to 1. */
-    rate: option<number, true>('a number from 0 to 1', (v) => typeof v === 'number' && v >= 0 && v <= 1, undefined, true),
+    rate: option<number, true>(
+      'a number from 0 to 1',
+      (v) => typeof v === 'number' && v >= 0 && v <= 1,
+      undefined,
+      true,
+    ),
     /** Default: the model's. */
     seed: seedOption(),
   },

@@ -22,7 +22,9 @@ export interface EinsumTerms {
  */
 export function einsumTerms(equation: string, rank: number, where: string): EinsumTerms {
   const expected = "'ab,bc->ac', '...b,bc->...c' or 'ab...,bc->ac...', each letter once in a term";
-  const match = /^(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?$/.exec(equation.replace(/\s/g, ''));
+  const match = /^(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?$/.exec(
+    equation.replace(/\s/g, ''),
+  );
   if (!match) fail('ARGUMENT', where, expected, `'${equation}'`);
   const [, front, left, back, right, resultFront, result, resultBack] = match;
   const distinct = (term: string) => new Set(term).size === term.length;
@@ -32,7 +34,10 @@ export function einsumTerms(equation: string, rank: number, where: string): Eins
   if (missing < 0 || (missing > 0 && !front && !back))
     fail('SHAPE', where, `${left.length} axes for '${left}' in '${equation}'`, `${rank} axes`);
   const used = new Set(left + right + result);
-  const free = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'].filter((c) => !used.has(c)).slice(0, missing).join('');
+  const free = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ']
+    .filter((c) => !used.has(c))
+    .slice(0, missing)
+    .join('');
   const terms = front
     ? { left: free + left, right, result: free + result }
     : { left: left + free, right, result: result + free };
@@ -48,11 +53,19 @@ export function einsumTerms(equation: string, rank: number, where: string): Eins
 export function einsum({ left, right, result }: EinsumTerms, a: Tensor, b: Tensor): Tensor {
   const where = a.graph.path ? `${a.graph.path}: einsum` : 'einsum';
   const sizes = new Map<string, number>();
-  for (const [term, x] of [[left, a], [right, b]] as const)
+  for (const [term, x] of [
+    [left, a],
+    [right, b],
+  ] as const)
     [...term].forEach((letter, i) => {
       const known = sizes.get(letter) ?? x.shape[i];
       if (x.rank !== term.length || known !== x.shape[i])
-        fail('SHAPE', where, `operands for '${left},${right}->${result}'`, `${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+        fail(
+          'SHAPE',
+          where,
+          `operands for '${left},${right}->${result}'`,
+          `${formatShape(a.shape)} and ${formatShape(b.shape)}`,
+        );
       sizes.set(letter, known);
     });
   const alone = [...right].find((c) => !left.includes(c) && !result.includes(c));

@@ -121,7 +121,13 @@ const oneHotOperation = defineOperation({
   },
   lower({ attributes, inputs: [ids], outputs: [y], emit }) {
     const blocks = roundUp(y.layout.cols) / LANES;
-    emit('ONE_HOT', { ...idFields(ids), depth: attributes.depth as number, blocks, dst: y.at, dstPitch: y.layout.pitch });
+    emit('ONE_HOT', {
+      ...idFields(ids),
+      depth: attributes.depth as number,
+      blocks,
+      dst: y.at,
+      dstPitch: y.layout.pitch,
+    });
   },
 });
 

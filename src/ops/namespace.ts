@@ -1,4 +1,5 @@
 /** The functions on tensors that cells, layers and losses of one's own are written with. */
+export { batchMatmul, batchMatmulNT, batchMatmulTN } from './batch-matmul.ts';
 export { gather, oneHot, scatterAdd } from './gather.ts';
 export { matmul, matmulNT, matmulTN } from './matmul.ts';
 export {
@@ -47,6 +48,7 @@ export {
 } from './pointwise.ts';
 export { uniform } from './random.ts';
 export { argmax, max, mean, min, sum } from './reduce.ts';
+export { repeat, stride } from './repeat.ts';
 export { scan } from './scan.ts';
 export {
   broadcastTo,

@@ -1,4 +1,5 @@
 /** Looking at what a function on tensors returns, before it is written into a graph. */
+import type { Shape } from '../core/shape.ts';
 import { Graph } from '../ir/graph.ts';
 import { Tensor } from './tensor.ts';
 
@@ -14,4 +15,11 @@ export function probe<R>(like: readonly Tensor[], drop: (index: number) => numbe
   return look(
     like.map((t, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: t.dtype, shape: t.shape.slice(drop(i)) }))),
   );
+}
+
+/** Tensors of given shapes on a graph that is thrown away. */
+export function standIns(shapes: readonly Shape[], path: string): Tensor[] {
+  const graph = new Graph('probe');
+  graph.path = path;
+  return shapes.map((shape, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: 'f32', shape })));
 }

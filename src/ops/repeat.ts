@@ -14,7 +14,11 @@ export function repeat(x: Tensor, times: number, axis: number): Tensor {
 /** The `count` elements start, start + step, ... along `axis`. There must be room for start + count * step elements. */
 export function stride(x: Tensor, axis: number, start: number, count: number, step: number): Tensor {
   const at = normalAxis(axis, x.rank, 'stride');
-  const replaced = (shape: readonly number[], ...sizes: number[]) => [...shape.slice(0, at), ...sizes, ...shape.slice(at + 1)];
+  const replaced = (shape: readonly number[], ...sizes: number[]) => [
+    ...shape.slice(0, at),
+    ...sizes,
+    ...shape.slice(at + 1),
+  ];
   const none = x.shape.map(() => 0);
   const run = slice(x, replaced(none, start), replaced(x.shape, count * step));
   if (step === 1) return run;

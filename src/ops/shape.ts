@@ -147,7 +147,14 @@ const transposeOperation = defineOperation({
     const perm = numbers(attributes, 'perm');
     const src = axisStrides(x.type.shape, x.layout);
     const dst = axisStrides(y.type.shape, y.layout);
-    emitBox(emit, x, y, y.type.shape, perm.map((p) => src[p]), dst);
+    emitBox(
+      emit,
+      x,
+      y,
+      y.type.shape,
+      perm.map((p) => src[p]),
+      dst,
+    );
   },
 });
 

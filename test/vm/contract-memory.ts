@@ -276,6 +276,37 @@ export function memoryContract(open: () => Machine): void {
       scene.check(open());
     });
 
+    test.each([
+      [1, 0],
+      [-1, 4],
+    ])('active rows: each pass does its first rows, HOLD the others (stride %i)', (activeStride, first) => {
+      const scene = new Scene(11);
+      const rows = 6;
+      const counts = scene.put([6, 3, 0, 9, -2], 'state', 'i32');
+      const stack = scene.put(scene.numbers(rows * 32 * 6), 'io');
+      const from = scene.moving(stack);
+      const to = scene.moving({ slot: stack.slot, offset: stack.offset + rows * 32 });
+      const copied = scene.room(rows * 40);
+      const zeroed = scene.put(scene.numbers(rows * 64), 'io');
+      const activeAt = { slot: counts.slot, offset: counts.offset + first };
+      const moves = [from, to].map((x) => ({ slot: x.slot, stride: rows * 32 }));
+      scene.builder.emit('LOOP', { count: 5, body: 0, activeRows: rows, activeAt, activeStride }, { moves });
+      scene.builder.emit(
+        'CHAIN',
+        { vectors: rows * 2, perRow: 2, block: 4, registers: 0, scratch: scene.scratch(0) },
+        { views: [view(from), view(to)], ops: [opFields('ADD', 1, 0, 0)] },
+      );
+      const dims = [
+        { size: rows, srcStride: 32, dstStride: 40 },
+        { size: 31, srcStride: 1, dstStride: 1 },
+      ];
+      scene.builder.emit('COPY', { src: to, dst: copied }, { dims });
+      scene.builder.emit('HOLD', { kind: 1, rows, blocks: 2, dst: to, dstPitch: 32, dstStep: 16, src: from, srcPitch: 32 });
+      scene.builder.emit('HOLD', { kind: 0, rows, blocks: 2, dst: zeroed, dstPitch: 64, dstStep: 32, src: from, srcPitch: 0 });
+      scene.builder.emit('NEXT');
+      scene.check(open());
+    });
+
     test('a recurrence: each pass reads what the one before wrote', () => {
       const scene = new Scene(7);
       const steps = 9;

@@ -238,6 +238,64 @@ export function productContract(open: () => Machine): void {
     });
   });
 
+  describe('groups of rows with valid ones in front', () => {
+    const counts = [3, 0, 7, 12, -1, 5];
+    const groupRows = 7;
+    const rows = counts.length * groupRows;
+
+    test.each([0, 1])('PRODUCT, fill %i', (fill) => {
+      for (const [cols, panel] of [
+        [20, 2],
+        [64, 4],
+        [150, 3],
+      ]) {
+        const scene = new Scene(cols + fill);
+        const blocks = Math.ceil(cols / 16);
+        const packed = scene.put(scene.numbers(11 * blocks * 16));
+        const dst = scene.room(rows * (blocks * 16 + 16));
+        const init = scene.put(scene.numbers(blocks * 16));
+        const countsAt = scene.put(counts, 'state', 'i32');
+        const segments = [{ at: scene.put(scene.numbers(rows * 13)), pitch: 13, step: 1, count: 11 }];
+        scene.builder.emit(
+          'PRODUCT',
+          {
+            ...{ rows, blocks, dst, dstPitch: blocks * 16 + 16, init: Init.row, initAt: init, initPitch: 0, packed, panel },
+            ...{ total: 11, groups: counts.length, groupRows, countsAt, fill },
+          },
+          { segments },
+        );
+        scene.check(open(), sumTolerance(11));
+      }
+    });
+
+    test.each([0, 1])('PRODUCT_TN, accumulate %i', (accumulate) => {
+      for (const blocks of [1, 3, 5])
+        for (const kBlock of [1, 4, 8, 256])
+          for (const scratchFloats of [productTNScratch(blocks, [19, 12], kBlock), 10]) {
+            const scene = new Scene(blocks + kBlock);
+            const b = scene.put(scene.numbers(rows * (blocks * 16 + 16) + blocks * 16));
+            const segments = [19, 12].map((n) => ({
+              at: scene.put(scene.numbers(rows * (n + 2))),
+              pitch: n + 2,
+              cols: n,
+              dst: scene.put(scene.numbers(n * (blocks * 16 + 16)), 'io'),
+              dstPitch: blocks * 16 + 16,
+            }));
+            const sumAt = scene.put(scene.numbers(blocks * 16), 'io');
+            const countsAt = scene.put(counts, 'state', 'i32');
+            scene.builder.emit(
+              'PRODUCT_TN',
+              {
+                ...{ rows, blocks, b, bPitch: blocks * 16 + 16, accumulate, sums: 1, sumAt, kBlock, scratchFloats },
+                ...{ scratch: scene.scratch(scratchFloats), groups: counts.length, groupRows, countsAt },
+              },
+              { segments },
+            );
+            scene.check(open(), sumTolerance(rows));
+          }
+    });
+  });
+
   describe('VECTOR_TN', () => {
     test.each([0, 1, 2, 37, 70])('%i rows', (rows) => {
       for (const accumulate of [0, 1])

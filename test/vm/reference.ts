@@ -39,6 +39,8 @@ type Numbers = Record<string, number>;
 
 class ReferenceMachine {
   private readonly memories: Float64Array[];
+  /** Rows of the loop that runs now, and how many of them are active. */
+  private active: { all: number; now: number } | null = null;
   private readonly pointers: { memory: Float64Array; at: number }[];
 
   constructor(program: Program, memories: Float64Array[], ioAt: number) {
@@ -55,8 +57,14 @@ class ReferenceMachine {
       if (name === 'NEXT' || name === 'END') return i;
       if (name === 'LOOP') {
         let end = skip(list, i);
+        const counts = fields.activeAt as Reference;
+        const { memory, at } = this.pointers[counts.slot];
         for (let n = 0; n < (fields.count as number); n++) {
+          const all = fields.activeRows as number;
+          const count = memory[at + counts.offset + n * (fields.activeStride as number)];
+          this.active = all ? { all, now: Math.min(all, Math.max(0, count)) } : null;
           end = this.execute(list, i + 1);
+          this.active = null;
           for (const m of repeats.moves as Numbers[]) this.pointers[m.slot].at += m.stride;
         }
         for (const m of repeats.moves as Numbers[]) this.pointers[m.slot].at -= m.stride * (fields.count as number);
@@ -64,6 +72,17 @@ class ReferenceMachine {
       } else this.instruction(name, fields, repeats);
     }
     return list.length;
+  }
+
+  private rowsNow(rows: number): number {
+    return this.active && rows === this.active.all ? this.active.now : rows;
+  }
+
+  /** Whether a row counts, where only some of each group do. */
+  private isValid(f: Numbers & Record<string, Reference & number>, row: number): boolean {
+    if (!f.groups) return true;
+    const count = this.get(f.countsAt, Math.floor(row / f.groupRows));
+    return row % f.groupRows < count;
   }
 
   private get(ref: Reference, index: number): number {
@@ -91,11 +110,18 @@ class ReferenceMachine {
       case 'PRODUCT':
         this.product(f, list('segments'));
         return;
+      case 'HOLD':
+        for (let r = this.rowsNow(f.rows); r < f.rows; r++)
+          for (let c = 0; c < f.blocks * 16; c++) {
+            const value = f.kind ? this.get(f.src, r * f.srcPitch + c) : 0;
+            this.set(f.dst, r * f.dstPitch + Math.floor(c / 16) * f.dstStep + (c % 16), value);
+          }
+        return;
       case 'PACK':
         this.pack(f, list('runs'));
         return;
       case 'MATVEC':
-        for (let r = 0; r < f.rows; r++) {
+        for (let r = 0; r < this.rowsNow(f.rows); r++) {
           let sum = f.init === Init.zero ? 0 : this.get(f.initAt, f.init === Init.row ? 0 : r);
           let k = 0;
           for (const s of list('segments'))
@@ -108,13 +134,14 @@ class ReferenceMachine {
           for (let c = 0; c < s.cols; c++)
             for (let n = 0; n < f.blocks * 16; n++) {
               let sum = f.accumulate ? this.get(s.dst, c * s.dstPitch + n) : 0;
-              for (let r = 0; r < f.rows; r++) sum += this.get(s.at, r * s.pitch + c) * this.get(f.b, r * f.bPitch + n);
+              for (let r = 0; r < f.rows; r++)
+                if (this.isValid(f, r)) sum += this.get(s.at, r * s.pitch + c) * this.get(f.b, r * f.bPitch + n);
               this.set(s.dst, c * s.dstPitch + n, sum);
             }
         if (f.sums)
           for (let n = 0; n < f.blocks * 16; n++) {
             let sum = f.accumulate ? this.get(f.sumAt, n) : 0;
-            for (let r = 0; r < f.rows; r++) sum += this.get(f.b, r * f.bPitch + n);
+            for (let r = 0; r < f.rows; r++) if (this.isValid(f, r)) sum += this.get(f.b, r * f.bPitch + n);
             this.set(f.sumAt, n, sum);
           }
         return;
@@ -154,7 +181,7 @@ class ReferenceMachine {
         const walk = (d: number, from: number, to: number): void => {
           if (d === dims.length) this.set(f.dst, to, this.get(f.src, from));
           else
-            for (let i = 0; i < dims[d].size; i++)
+            for (let i = 0; i < (d ? dims[d].size : this.rowsNow(dims[d].size)); i++)
               walk(d + 1, from + i * dims[d].srcStride, to + i * dims[d].dstStride);
         };
         walk(0, 0, 0);
@@ -208,9 +235,14 @@ class ReferenceMachine {
     segments: readonly (Numbers & { at: Reference })[],
   ): void {
     const width = f.blocks * 16;
-    const out: number[][] = [];
-    for (let r = 0; r < f.rows; r++) {
-      out.push([]);
+    const out = new Map<number, number[]>();
+    for (let r = 0; r < this.rowsNow(f.rows); r++) {
+      if (!this.isValid(f, r)) {
+        if (f.fill) out.set(r, new Array<number>(width).fill(0));
+        continue;
+      }
+      const row: number[] = [];
+      out.set(r, row);
       for (let n = 0; n < width; n++) {
         const panel = Math.floor(n / (f.panel * 16));
         const first = panel * f.panel * 16;
@@ -222,7 +254,7 @@ class ReferenceMachine {
             sum +=
               this.get(s.at, r * s.pitch + i * s.step) *
               this.get(f.packed, first * f.total + k * panelWidth + n - first);
-        out[r].push(sum);
+        row.push(sum);
       }
     }
     out.forEach((row, r) => row.forEach((x, n) => this.set(f.dst, r * f.dstPitch + n, x)));
@@ -247,8 +279,10 @@ class ReferenceMachine {
     ops: readonly Numbers[],
   ): void {
     const registers = Array.from({ length: f.registers }, () => new Float64Array(f.block * 16));
-    for (let v0 = 0; v0 < f.vectors; v0 += f.block) {
-      const count = Math.min(f.block, f.vectors - v0);
+    const byRow = this.active !== null && f.vectors === f.perRow * this.active.all;
+    const vectors = byRow ? f.perRow * (this.active?.now ?? 0) : f.vectors;
+    for (let v0 = 0; v0 < vectors; v0 += f.block) {
+      const count = Math.min(f.block, vectors - v0);
       for (const { op, d, a, b, c } of ops) {
         const row = chainOperations[op];
         const operands = [a, b, c].slice(0, row.arity);
