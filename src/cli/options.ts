@@ -3,6 +3,11 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 
 export const recurrentLayers = ['lstm', 'gru', 'simple-rnn'] as const;
 export type RecurrentLayerName = (typeof recurrentLayers)[number];
+export const layerTitles: Readonly<Record<RecurrentLayerName, string>> = {
+  lstm: 'LSTM',
+  gru: 'GRU',
+  'simple-rnn': 'SimpleRNN',
+};
 
 export interface TrainOptions {
   data?: string;

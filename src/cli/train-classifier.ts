@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { type LabelledTexts, plotHistory, readLabelledTexts, stratifiedSplit, UnrolledError } from '../index.ts';
 import { bagOfWordsAccuracy, majorityAccuracy } from './baselines.ts';
 import { Classifier } from './classifier.ts';
-import type { TrainOptions } from './options.ts';
+import { layerTitles, type TrainOptions } from './options.ts';
 
 interface Part {
   texts: string[];
@@ -221,7 +221,7 @@ export async function trainClassifier(
   const subtitle = `${prepared.name}: ${train.labels.length} to train on, ${heldOut.labels.length} held out; held-out accuracy ${percent(accuracy)}`;
   await writeWhole(
     curves,
-    await plotHistory(course.curves, { title: `Review classifier, ${options.layer}`, subtitle }),
+    await plotHistory(course.curves, { title: `Review classifier, ${layerTitles[options.layer]}`, subtitle }),
   );
   console.log(`\nTrained in ${course.seconds.toFixed(1)} s. Model: ${options.out}  Learning curves: ${curves}`);
   return { classifier, interrupted: false };

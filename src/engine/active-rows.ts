@@ -169,6 +169,12 @@ export function leaveOutMaskedRows({ graph, parts, readersOf }: LoopContext): bo
     return readers.length > 0 && readers.every(ignoresMaskedRows);
   };
   if (!parts.stacked.every((s) => isCarry(parts, s.inner) || row.isZero(s.inner) || isFree(s.result))) return false;
+  // What is chosen by the mask to be zero must not become one with the carry that it is chosen from.
+  for (const stacked of parts.stacked) {
+    if (stacked.inner.node.op !== 'select' || isCarry(parts, stacked.inner)) continue;
+    const { type, node } = stacked.inner;
+    stacked.inner = parts.body.add('identity', [stacked.inner], {}, [type], node.path).outputs[0];
+  }
   // The counts stand right behind the mask, so that what is made before the loop can use them too.
   const before = graph.nodes.length;
   parts.active = toInt(sum(new Tensor(graph, mask.outer), { axes: [1] })).value;

@@ -4,6 +4,7 @@ import { sizeOf } from '../core/shape.ts';
 import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
 import { batchRows, type Dataset } from './data.ts';
 import type { Network } from './network.ts';
+import { orderRows, paddingOf } from './ordering.ts';
 import type { Session } from './session.ts';
 import { type BatchShapes, feedNames } from './steps.ts';
 
@@ -49,7 +50,11 @@ export function shapesOf(set: Dataset, { from, to }: Batch): BatchShapes {
 }
 
 /** The feed of one batch; `order` is the order of the samples, null: as they are. */
-export function feedOf(set: Dataset, order: Int32Array | null, { from, to }: Batch): Record<string, ArrayLike<number>> {
+export function feedOf(
+  set: Dataset,
+  order: Int32Array | null,
+  { from, to }: { from: number; to: number },
+): Record<string, ArrayLike<number>> {
   const feed: Record<string, ArrayLike<number>> = {};
   set.inputs.forEach((c, i) => {
     feed[feedNames.input(i)] = batchRows(c, order, from, to);
@@ -95,24 +100,43 @@ export interface Walk {
   extra?(batch: Batch): Feed;
 }
 
+export interface HandOver {
+  readonly batches: readonly Batch[];
+  readonly results: readonly Result[];
+  /** Which samples the rows of each batch are, where they are not in the order of the batch. */
+  readonly rows: readonly (Int32Array | null)[];
+}
+
 /** Runs a step over all batches and yields the results, a hand-over at a time. Batches of one size go together. */
 export async function* walkBatches(
   walk: Walk,
-): AsyncGenerator<{ batches: readonly Batch[]; results: readonly Result[] }> {
+): AsyncGenerator<HandOver> {
   const { session, set, batches, order, pace, limit } = walk;
   const perSample = bytesPerSample(set);
+  const padding = paddingOf(set);
+  const rowsOf = ({ from, to }: Batch): Int32Array | null =>
+    padding && orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: to - from }, (_, i) => from + i));
   for (let at = 0; at < batches.length; ) {
     const size = batches[at].to - batches[at].from;
-    const step = await walk.stepFor(shapesOf(set, batches[at]));
-    let same = at;
-    while (same < batches.length && batches[same].to - batches[same].from === size) same++;
-    const count = pace.count(same - at, perSample * size, limit);
-    const group = batches.slice(at, at + count);
-    const feeds = group.map((batch) => ({ ...feedOf(set, order, batch), ...walk.extra?.(batch) }));
+    const rows = [rowsOf(batches[at])];
+    const step = await walk.stepFor({ ...shapesOf(set, batches[at]), orderedRows: rows[0] !== null });
+    const most = pace.count(batches.length - at, perSample * size, limit);
+    while (rows.length < most) {
+      const next = batches[at + rows.length];
+      const own = rowsOf(next);
+      if (next.to - next.from !== size || (own === null) !== (rows[0] === null)) break;
+      rows.push(own);
+    }
+    const group = batches.slice(at, at + rows.length);
+    const feeds = group.map((batch, i) => {
+      const own = rows[i];
+      const feed = own ? feedOf(set, own, { from: 0, to: size }) : feedOf(set, order, batch);
+      return { ...feed, ...walk.extra?.(batch) };
+    });
     const start = performance.now();
     const results = await session.run(step, feeds);
-    pace.learn(count, performance.now() - start);
-    at += count;
-    yield { batches: group, results };
+    pace.learn(group.length, performance.now() - start);
+    at += group.length;
+    yield { batches: group, results, rows };
   }
 }

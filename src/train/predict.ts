@@ -26,12 +26,23 @@ export async function runPredict(
     limit: Number.POSITIVE_INFINITY,
     stepFor: (shapes) => session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes)),
   });
-  for await (const { results } of walk) {
-    for (const result of results) for (let i = 0; i < parts.length; i++) parts[i].push(resultOf(result, `y${i}`));
+  for await (const { batches, results, rows } of walk) {
+    results.forEach((result, b) => {
+      for (let i = 0; i < parts.length; i++) parts[i].push(inOrder(resultOf(result, `y${i}`), rows[b], batches[b].from));
+    });
     done += results.length;
     each(done);
   }
   return network.outputs.map((r, i) => joinRows(parts[i], set.count, network.calls[r.call].shapes[r.output]));
+}
+
+/** The rows of a batch, in the order of its samples again. */
+function inOrder(values: NdArrayData, rows: Int32Array | null, from: number): NdArrayData {
+  if (!rows) return values;
+  const size = values.length / rows.length;
+  const ordered = values.slice() as NdArrayData;
+  rows.forEach((sample, r) => ordered.set(values.subarray(r * size, (r + 1) * size), (sample - from) * size));
+  return ordered;
 }
 
 /** The rows of all batches under each other. */

@@ -23,6 +23,8 @@ export interface BatchShapes {
   readonly masks: readonly boolean[];
   /** Axes of the sample weights; 0: none. */
   readonly weightRank: number;
+  /** The rows come longest first, so that loops leave out their padding. */
+  readonly orderedRows?: boolean;
 }
 
 /** The state leaf that stops all later steps of a hand-over once a loss or gradient was not finite. */
@@ -42,8 +44,8 @@ export const feedNames = {
 };
 
 /** The text by which a batch's shapes are told apart. */
-export function shapesKey({ inputs, masks, weightRank }: BatchShapes): string {
-  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRank}`;
+export function shapesKey({ inputs, masks, weightRank, orderedRows }: BatchShapes): string {
+  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRank}${orderedRows ? ' ordered' : ''}`;
 }
 
 interface Traced {
@@ -55,8 +57,14 @@ interface Traced {
 }
 
 function forward(b: StepBuilder, network: Network, shapes: BatchShapes, training: boolean): Traced {
-  const inputs = network.inputs.map(({ dtype }, i) => b.input(feedNames.input(i), shapes.inputs[i], dtype));
-  const masks = inputs.map((x, i) => (shapes.masks[i] ? b.input(feedNames.mask(i), x.shape.slice(0, 2)) : null));
+  const ordered = { orderedRows: shapes.orderedRows ?? false };
+  const inputs = network.inputs.map(({ dtype }, i) => {
+    // Of a model's input and its mask, the one that tells the padding is ordered.
+    return b.input(feedNames.input(i), shapes.inputs[i], dtype, dtype === 'i32' && !shapes.masks[i] ? ordered : {});
+  });
+  const masks = inputs.map((x, i) =>
+    shapes.masks[i] ? b.input(feedNames.mask(i), x.shape.slice(0, 2), 'f32', ordered) : null,
+  );
   const key = training ? b.input(feedNames.key, [2], 'i32') : null;
   const weights = new Map<string, Tensor>();
   const weightOf = (path: string) => {

@@ -10,14 +10,17 @@ const curves = {
 
 /** Paths of the curves themselves, by their colour. */
 function linesOf(svg: string, colour: string): string[] {
-  return [...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="(#[0-9a-f]{6})"[^>]*stroke-width="2"/g)].filter((m) => m[2] === colour).map((m) => m[1]);
+  return [...svg.matchAll(/<path d="([^"]*)"[^>]*stroke="(#[0-9a-f]{6})"[^>]*stroke-width="2"/g)]
+    .filter((m) => m[2] === colour)
+    .map((m) => m[1]);
 }
 
 describe('plotHistory', () => {
   it('draws a panel for loss and one for accuracy, training and validation in each', async () => {
     const svg = await plotHistory(curves, { title: 'Reviews', subtitle: '1,000 of them' });
     expect(svg).toMatch(/^<svg width="920" height="420"/);
-    for (const word of ['Reviews', '1,000 of them', 'Loss', 'Accuracy', 'training', 'validation', 'epoch']) expect(svg).toContain(`>${word}<`);
+    for (const word of ['Reviews', '1,000 of them', 'Loss', 'Accuracy', 'training', 'validation', 'epoch'])
+      expect(svg).toContain(`>${word}<`);
     // the legend draws one line of each colour too
     expect(linesOf(svg, '#1f6fb2').length).toBe(3);
     expect(linesOf(svg, '#d1600a').length).toBeGreaterThanOrEqual(3);

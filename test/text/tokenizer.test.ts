@@ -1,5 +1,6 @@
 /** Everything that Keras's Tokenizer answered on texts of strange input (test/golden/text.py). */
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type MatrixMode, Tokenizer, type TokenizerOptions, textToWordSequence } from '../../src/text/tokenizer.ts';
 
@@ -99,6 +100,22 @@ describe.each(golden.tokenizers as Case[])('Tokenizer $options', (c) => {
 describe('Tokenizer', () => {
   it('splits words as text_to_word_sequence does', () => {
     for (const { text, words } of golden.words) expect(textToWordSequence(text)).toEqual(words);
+  });
+
+  it('gives the words back for any text, and survives its JSON', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.string({ unit: 'binary' }), fc.lorem()), { maxLength: 8 }), (texts) => {
+        const tokenizer = new Tokenizer();
+        tokenizer.fitOnTexts(texts);
+        const words = texts.map((text) => textToWordSequence(text).join(' '));
+        const sequences = tokenizer.textsToSequences(texts);
+        expect(tokenizer.sequencesToTexts(sequences)).toEqual(words);
+        const again = Tokenizer.fromJSON(JSON.stringify(tokenizer));
+        expect([...again.wordCounts]).toEqual([...tokenizer.wordCounts]);
+        expect(again.textsToSequences(texts)).toEqual(sequences);
+      }),
+      { numRuns: 300, seed: 5 },
+    );
   });
 
   it('gives the same through texts and through sequences', () => {
