@@ -170,6 +170,9 @@ function storeByChains(graph: Graph): Graph {
 
 // ---- chains
 
+/** Operations of a chain: with three operands each they stay within the 256 of the machine. */
+const MOST_OPERATIONS = 60;
+
 function formChains(graph: Graph): Graph {
   const broadcast = materialize(graph);
   const groups = groupPointwise(broadcast);
@@ -239,8 +242,12 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   for (const node of graph.nodes) {
     if (!isPointwise(node)) continue;
     const root = find(node);
-    const list = members.get(root) ?? [];
-    members.set(root, list);
+    let list = members.get(root);
+    // The machine takes so many operands in a chain; what comes later in the order of the graph may stand in a chain of its own.
+    if (!list || list.length === MOST_OPERATIONS) {
+      list = [];
+      members.set(root, list);
+    }
     list.push(node);
     groups.set(node, list);
   }

@@ -6,10 +6,10 @@ import { type StepBuilder, type Trace, type TracedStep, traceStep } from './1-tr
 import { exactStep } from './exact-step.ts';
 import { machineStep } from './machine-step.ts';
 import type { StateSpace } from './state.ts';
-import type { CompiledStep, CompileOptions, Feed } from './step.ts';
+import { type CompiledStep, type CompileOptions, type Feed, feedLength } from './step.ts';
 
 export type { StepBuilder, TracedStep } from './1-trace.ts';
-export type { CompiledStep, CompileOptions, Feed, Plan, Result } from './step.ts';
+export type { CompiledStep, CompileOptions, Feed, FeedValue, Plan, Result } from './step.ts';
 
 /**
  * Traces a function on handles and compiles it for the machine of the state space.
@@ -49,7 +49,7 @@ export function compileStep(
 function checkFeed(name: string, traced: Trace, feed: Feed): void {
   for (const [key, value] of traced.inputs) {
     const size = sizeOf(value.type.shape);
-    const given = feed[key]?.length;
+    const given = feed[key] && feedLength(feed[key]);
     if (given !== size)
       fail('ARGUMENT', `${name}: input ${key}`, `${size} values`, given === undefined ? 'none' : String(given));
   }

@@ -4,7 +4,7 @@ import type { Dense } from '../ops/op.ts';
 import type { Trace } from './1-trace.ts';
 import { evaluateGraph } from './oracle.ts';
 import type { StateSpace } from './state.ts';
-import type { CompiledStep, Feed, Result } from './step.ts';
+import { type CompiledStep, type Feed, gathered, type Result } from './step.ts';
 
 export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
   const { graph, states, inputs, outputs, updates } = traced;
@@ -12,7 +12,7 @@ export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
     const given = new Map<(typeof graph.inputs)[number], Dense>();
     for (const [key, value] of states) given.set(value, { shape: value.type.shape, data: space.get(key) as Float64Array });
     for (const [key, value] of inputs)
-      given.set(value, { shape: value.type.shape, data: Float64Array.from(feed[key]) });
+      given.set(value, { shape: value.type.shape, data: Float64Array.from(gathered(feed[key])) });
     const values = evaluateGraph(graph, given);
     const result: Result = {};
     const dataOf = (i: number) => (values.get(graph.outputs[i]) as Dense).data;

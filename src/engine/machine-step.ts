@@ -19,7 +19,7 @@ import { pack, unpack } from './packing.ts';
 import { panelOf } from './panels.ts';
 import { Arena, fixedBuffer, type Place, whole } from './places.ts';
 import type { StateSpace } from './state.ts';
-import type { CompiledStep, CompileOptions, Feed, Plan, Result } from './step.ts';
+import { type CompiledStep, type CompileOptions, type Feed, type FeedValue, gathered, isGathered, type Plan, type Result } from './step.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
@@ -183,6 +183,14 @@ function scratchOf(node: Value['node'], layout: (v: Value) => Layout): number {
   return a && b && a % b && b % a ? sizeOf(node.outputs[0].type.shape) : 0;
 }
 
+/** Rows of a larger array are copied straight to where the machine reads them, if they stand there as they are. */
+function packFeed(value: FeedValue, layout: Layout, memory: Float32Array | Int32Array, at: number): void {
+  const isPlain = layout.groups === 1 && (layout.cols === 1 || layout.pitch === layout.cols);
+  if (!isGathered(value) || !isPlain) return pack(gathered(value), layout, memory, at);
+  const { data, size, rows } = value;
+  for (let r = 0; r < rows.length; r++) memory.set(data.subarray(rows[r] * size, (rows[r] + 1) * size), at + r * size);
+}
+
 class MachineStep implements CompiledStep {
   readonly plan: Plan;
   private readonly space: StateSpace;
@@ -231,7 +239,7 @@ class MachineStep implements CompiledStep {
     const integers = new Int32Array(io.buffer, io.byteOffset, io.length);
     feeds.forEach((feed, step) => {
       for (const { name, value, layout, offset } of inputs)
-        pack(feed[name], layout, value.type.dtype === 'i32' ? integers : io, step * ioFloats + offset);
+        packFeed(feed[name], layout, value.type.dtype === 'i32' ? integers : io, step * ioFloats + offset);
     });
     return io;
   }

@@ -1,7 +1,36 @@
 /** What comes out of the compiler. */
 
+/** Rows of a larger array, brought together only where the machine reads them. */
+export interface GatheredRows {
+  readonly data: Float32Array | Float64Array | Int32Array;
+  /** Elements of a row. */
+  readonly size: number;
+  /** Which rows of `data`, in order. */
+  readonly rows: ArrayLike<number>;
+}
+
+export type FeedValue = ArrayLike<number> | GatheredRows;
+
 /** Values of the inputs of one step by name, in logical order. */
-export type Feed = Readonly<Record<string, ArrayLike<number>>>;
+export type Feed = Readonly<Record<string, FeedValue>>;
+
+export function isGathered(value: FeedValue): value is GatheredRows {
+  return 'rows' in value;
+}
+
+/** Elements that a value has. */
+export function feedLength(value: FeedValue): number {
+  return isGathered(value) ? value.size * value.rows.length : value.length;
+}
+
+/** The values themselves, in one array. */
+export function gathered(value: FeedValue): ArrayLike<number> {
+  if (!isGathered(value)) return value;
+  const { data, size, rows } = value;
+  const result = new (data.constructor as { new (n: number): typeof data })(size * rows.length);
+  for (let r = 0; r < rows.length; r++) result.set(data.subarray(rows[r] * size, (rows[r] + 1) * size), r * size);
+  return result;
+}
 export type Result = Record<string, Float32Array | Float64Array | Int32Array>;
 
 export interface Plan {

@@ -1,7 +1,7 @@
 /** A data set cut into batches, handed to the machine many at a time. */
 import { fail } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
-import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
+import type { CompiledStep, Feed, FeedValue, Result } from '../engine/compile.ts';
 import { batchRows, type Dataset } from './data.ts';
 import type { Network } from './network.ts';
 import { orderRows, paddingOf } from './ordering.ts';
@@ -54,8 +54,8 @@ export function feedOf(
   set: Dataset,
   order: Int32Array | null,
   { from, to }: { from: number; to: number },
-): Record<string, ArrayLike<number>> {
-  const feed: Record<string, ArrayLike<number>> = {};
+): Record<string, FeedValue> {
+  const feed: Record<string, FeedValue> = {};
   set.inputs.forEach((c, i) => {
     feed[feedNames.input(i)] = batchRows(c, order, from, to);
   });

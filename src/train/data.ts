@@ -2,6 +2,7 @@
 import { type ArrayInput, NdArray, type NdArrayData } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
+import type { FeedValue } from '../engine/compile.ts';
 import { showValue } from '../layers/options.ts';
 import type { Objective } from './compilation.ts';
 import { matchShape, type Network } from './network.ts';
@@ -270,15 +271,8 @@ function rows(set: Dataset, from: number, to: number): Dataset {
   };
 }
 
-/** The rows of a batch: a view where they stand in order, else a copy. */
-export function batchRows({ shape, data }: Column, order: Int32Array | null, from: number, to: number): NdArrayData {
+/** Samples `from` to `to`, in the given order or as they are. */
+export function batchRows({ shape, data }: Column, order: Int32Array | null, from: number, to: number): FeedValue {
   const size = sizeOf(shape);
-  if (!order) return data.subarray(from * size, to * size) as NdArrayData;
-  const batch = new (data.constructor as { new (n: number): NdArrayData })((to - from) * size);
-  for (let r = from; r < to; r++) {
-    const at = order[r] * size;
-    if (size === 1) batch[r - from] = data[at];
-    else batch.set(data.subarray(at, at + size), (r - from) * size);
-  }
-  return batch;
+  return order ? { data, size, rows: order.subarray(from, to) } : data.subarray(from * size, to * size);
 }

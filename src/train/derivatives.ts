@@ -2,7 +2,7 @@
 import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape } from '../core/shape.ts';
-import type { CompiledStep, Feed, Result } from '../engine/compile.ts';
+import type { CompiledStep, Feed, FeedValue, Result } from '../engine/compile.ts';
 import { type Batch, feedOf, shapesOf } from './batches.ts';
 import { arrayOf, type Dataset } from './data.ts';
 import type { Network } from './network.ts';
@@ -28,10 +28,9 @@ export interface DerivativeRun {
 
 const whole = ({ count }: Dataset): Batch => ({ index: 0, from: 0, to: count });
 
-function feedWhole({ set, key }: DerivativeRun): Record<string, ArrayLike<number>> {
+function feedWhole({ set, key }: DerivativeRun): Record<string, FeedValue> {
   const feed = feedOf(set, null, whole(set));
-  if (key) feed[feedNames.key] = key;
-  return feed;
+  return key ? { ...feed, [feedNames.key]: key } : feed;
 }
 
 function gradientsOf({ network, set }: DerivativeRun, result: Result): Gradients {

@@ -25,6 +25,7 @@ import {
 import { type DerivativeRun, type Gradients, runLossAndGradients, runVjp } from './derivatives.ts';
 import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
 import type { History } from './history.ts';
+import { refuseLargeWeights, takingMemory } from './memory.ts';
 import {
   type Architecture,
   type DerivativeOptions,
@@ -50,6 +51,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private readonly architecture: Architecture;
   private readonly session: Session;
   private readonly counters: Counters = { iteration: 0, learningRate: 0 };
+  private readonly memoryLimit: number | undefined;
   private network: Network | null = null;
   private compilation: Compilation | null = null;
   private trainer: { readonly key: string; readonly trainer: Trainer } | null = null;
@@ -61,6 +63,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     this.seed = options.seed ?? 0;
     RandomKey.from(this.seed);
     this.architecture = architecture;
+    this.memoryLimit = options.memoryLimit;
     this.session = new Session(options.machine ?? null, options.memoryLimit);
     const network = architecture.arrange(null);
     if (network) this.place(network);
@@ -69,9 +72,12 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   // ---- building
 
   private place(network: Network): void {
+    refuseLargeWeights(network, this.memoryLimit);
     const key = RandomKey.from(this.seed).split('weights');
-    for (const { path, spec } of network.weights)
-      this.session.declare(path, spec.shape, spec.groups, spec.initializer.values(spec.shape, key.split(path)));
+    takingMemory(network, () => {
+      for (const { path, spec } of network.weights)
+        this.session.declare(path, spec.shape, spec.groups, spec.initializer.values(spec.shape, key.split(path)));
+    });
     this.network = network;
   }
 
