@@ -1,6 +1,6 @@
 /** From a function on handles to a graph, and what the rest of the engine must know of its inputs and outputs. */
 import { fail } from '../core/errors.ts';
-import { formatShape, sameShape, type Shape } from '../core/shape.ts';
+import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 import { type DType, Graph, type Type, type Value } from '../ir/graph.ts';
 import { constant, Tensor } from '../ops/tensor.ts';
 

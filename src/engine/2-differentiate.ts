@@ -199,8 +199,10 @@ class BodyMover {
   private bring(value: Value): Value {
     const { carries, sequences, body } = scanAttributes(this.forward);
     const position = body.inputs.indexOf(value);
-    if (position >= carries + sequences) return this.enter(value, this.constantInputs, this.outerConstants, this.forward.inputs[position]);
-    if (position >= carries) return this.enter(value, this.sequenceInputs, this.outerSequences, this.forward.inputs[position]);
+    if (position >= carries + sequences)
+      return this.enter(value, this.constantInputs, this.outerConstants, this.forward.inputs[position]);
+    if (position >= carries)
+      return this.enter(value, this.sequenceInputs, this.outerSequences, this.forward.inputs[position]);
     if (position < 0 && this.isMadeAgain(value.node)) {
       this.copy(value.node);
       return this.moved.get(value) as Value;
@@ -220,7 +222,9 @@ class BodyMover {
     return node.inputs.every((v) => {
       const position = body.inputs.indexOf(v);
       if (position >= 0) return position >= carries;
-      return this.moved.has(v) || v.node.op === 'constant' || (this.recompute(v.node) !== 'never' && this.isAtHand(v.node));
+      return (
+        this.moved.has(v) || v.node.op === 'constant' || (this.recompute(v.node) !== 'never' && this.isAtHand(v.node))
+      );
     });
   }
 

@@ -14,7 +14,17 @@ import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
 import { isPointwise } from './operands.ts';
-import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, tensorOf, usedNodes } from './rewrite.ts';
+import {
+  copyNode,
+  joinScan,
+  type Mapping,
+  mapped,
+  Numbering,
+  rebuild,
+  scanParts,
+  tensorOf,
+  usedNodes,
+} from './rewrite.ts';
 
 /** What a rule sees: the node as it would be added, with its operands in the new graph. */
 interface Candidate {
@@ -152,10 +162,12 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
       const { node } = c.x[0].value;
       if (node.op !== 'transpose') return null;
       const inner = numbers(node, 'perm');
-      return transpose(tensorOf(c.graph, node.inputs[0]), numbers(c, 'perm').map((p) => inner[p]));
+      return transpose(
+        tensorOf(c.graph, node.inputs[0]),
+        numbers(c, 'perm').map((p) => inner[p]),
+      );
     }, // (x^p)^q -> x^(pq)
-    (c) =>
-      movesOnlyOnes(c.x[0].shape, numbers(c, 'perm')) ? reshape(c.x[0], c.outputs[0].type.shape) : null, // moves sizes of 1 alone
+    (c) => (movesOnlyOnes(c.x[0].shape, numbers(c, 'perm')) ? reshape(c.x[0], c.outputs[0].type.shape) : null), // moves sizes of 1 alone
     (c) => {
       const { node } = c.x[0].value;
       const perm = numbers(c, 'perm');
@@ -191,7 +203,8 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   concat: [
     (c) => {
       const { node } = c.x[0].value;
-      const all = node.op === 'split' && node.outputs.length === c.x.length && node.attributes.axis === c.attributes.axis;
+      const all =
+        node.op === 'split' && node.outputs.length === c.x.length && node.attributes.axis === c.attributes.axis;
       return all && c.x.every((t, i) => t.value === node.outputs[i]) ? tensorOf(c.graph, node.inputs[0]) : null;
     }, // concat(split(x)) -> x
   ],
@@ -236,10 +249,23 @@ class Pass {
     for (const node of used) for (const v of node.inputs) readers.set(v, [...(readers.get(v) ?? []), node]);
     const read = new Set([...graph.nodes.filter((n) => used.has(n)).flatMap((n) => n.inputs), ...graph.outputs]);
     const next = rebuild(graph, (node, target, map) => {
-      if (node.op === 'scan') return this.scan(node, target, map, (v) => read.has(v), (v) => readers.get(v) ?? []);
+      if (node.op === 'scan')
+        return this.scan(
+          node,
+          target,
+          map,
+          (v) => read.has(v),
+          (v) => readers.get(v) ?? [],
+        );
       const before = target.nodes.length;
       const x = node.inputs.map((v) => tensorOf(target, mapped(map, v)));
-      const rewritten = rewriteNode({ graph: target, op: node.op, x, attributes: node.attributes, outputs: node.outputs });
+      const rewritten = rewriteNode({
+        graph: target,
+        op: node.op,
+        x,
+        attributes: node.attributes,
+        outputs: node.outputs,
+      });
       if (rewritten) {
         this.changed = true;
         node.outputs.forEach((v, i) => map.set(v, rewritten[i].value));
@@ -259,7 +285,13 @@ class Pass {
     return next;
   }
 
-  private scan(node: Node, graph: Graph, map: Mapping, isUsed: (v: Value) => boolean, readersOf: LoopContext['readersOf']): void {
+  private scan(
+    node: Node,
+    graph: Graph,
+    map: Mapping,
+    isUsed: (v: Value) => boolean,
+    readersOf: LoopContext['readersOf'],
+  ): void {
     const body = this.run(scanAttributes(node).body);
     const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
     const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();

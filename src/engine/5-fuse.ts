@@ -61,14 +61,16 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const init = row ?? matrix ?? null;
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
     const rest = others.filter((v) => v !== init);
-    const zero = factors.length === 1 && kind === 'zero' && !rest.length ? countsOfStack(factors[0].node.inputs[0]) : null;
+    const zero =
+      factors.length === 1 && kind === 'zero' && !rest.length ? countsOfStack(factors[0].node.inputs[0]) : null;
     const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readers.get(root) ?? []);
     const wide = cols > 1 && root.type.shape.length === 3;
     plans.set(root, { root, factors, init, kind, rest, counts: wide ? (unread ?? zero) : null, fill: !unread });
     const absorb = (v: Value) => {
       if (v !== root) absorbed.add(v);
       if (v.node.op === 'add' && (v === root || uses.get(v) === 1))
-        for (const x of v.node.inputs) if (uses.get(x) === 1 && !others.includes(x) && sameShape(x.type.shape, v.type.shape)) absorb(x);
+        for (const x of v.node.inputs)
+          if (uses.get(x) === 1 && !others.includes(x) && sameShape(x.type.shape, v.type.shape)) absorb(x);
     };
     absorb(root);
   }
@@ -91,7 +93,11 @@ function fuseScan(node: Node, graph: Graph, map: Mapping): void {
   joinScan(graph, parts, map, node.path);
 }
 
-function emitProduct({ root, factors, init, kind, rest, counts, fill }: ProductPlan, graph: Graph, map: Mapping): Value {
+function emitProduct(
+  { root, factors, init, kind, rest, counts, fill }: ProductPlan,
+  graph: Graph,
+  map: Mapping,
+): Value {
   const { shape } = root.type;
   const form = factors[0].node.attributes.form;
   const rows = sizeOf(shape.slice(0, -1));
@@ -130,18 +136,28 @@ function formSums(graph: Graph): Graph {
     for (const node of members) groups.set(node, members);
   }
   if (!groups.size) return graph;
-  return clustered(graph, (node) => groups.get(node) ?? null, (members, next, map) => {
-    const outer = members.filter(isOuter);
-    const sums = members.filter((n) => !isOuter(n));
-    const right = rightOf(members[0]);
-    const { shape } = right.type;
-    const counts = shape.length === 3 && shape[2] > 1 ? countsOfStack(right) : null;
-    const inputs = [right, ...outer.map((n) => n.inputs[0]), ...(counts ? [counts] : [])].map((v) => mapped(map, v));
-    const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [sums[0].outputs[0].type] : [])];
-    const made = next.add('productTN', inputs, { sums: sums.length > 0, ...(counts && { counted: true }) }, types, members[0].path);
-    outer.forEach((n, i) => map.set(n.outputs[0], made.outputs[i]));
-    for (const n of sums) map.set(n.outputs[0], made.outputs[outer.length]);
-  });
+  return clustered(
+    graph,
+    (node) => groups.get(node) ?? null,
+    (members, next, map) => {
+      const outer = members.filter(isOuter);
+      const sums = members.filter((n) => !isOuter(n));
+      const right = rightOf(members[0]);
+      const { shape } = right.type;
+      const counts = shape.length === 3 && shape[2] > 1 ? countsOfStack(right) : null;
+      const inputs = [right, ...outer.map((n) => n.inputs[0]), ...(counts ? [counts] : [])].map((v) => mapped(map, v));
+      const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [sums[0].outputs[0].type] : [])];
+      const made = next.add(
+        'productTN',
+        inputs,
+        { sums: sums.length > 0, ...(counts && { counted: true }) },
+        types,
+        members[0].path,
+      );
+      outer.forEach((n, i) => map.set(n.outputs[0], made.outputs[i]));
+      for (const n of sums) map.set(n.outputs[0], made.outputs[outer.length]);
+    },
+  );
 }
 
 // ---- stores
@@ -164,7 +180,9 @@ function storeByChains(graph: Graph): Graph {
     });
     target.nodes.push(copy);
   });
-  next.outputs = next.outputs.map((v) => (isView(v) ? next.add('identity', [v], {}, [v.type], v.node.path).outputs[0] : v));
+  next.outputs = next.outputs.map((v) =>
+    isView(v) ? next.add('identity', [v], {}, [v.type], v.node.path).outputs[0] : v,
+  );
   return next;
 }
 
@@ -202,12 +220,14 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const together = (a: Node, b: Node) => isPointwise(a) && isPointwise(b) && shapeKey(a) === shapeKey(b);
   for (const node of graph.nodes) {
     let at = 0;
-    for (const { node: source } of node.inputs) at = Math.max(at, (level.get(source) as number) + (together(source, node) ? 0 : 1));
+    for (const { node: source } of node.inputs)
+      at = Math.max(at, (level.get(source) as number) + (together(source, node) ? 0 : 1));
     level.set(node, at);
   }
   // What only later operations of the same shape read is computed with them.
   const readers = new Map<Node, Node[]>();
-  for (const node of graph.nodes) for (const v of node.inputs) readers.set(v.node, [...(readers.get(v.node) ?? []), node]);
+  for (const node of graph.nodes)
+    for (const v of node.inputs) readers.set(v.node, [...(readers.get(v.node) ?? []), node]);
   const results = new Set(graph.outputs.map((v) => v.node));
   for (const node of [...graph.nodes].reverse()) {
     const later = readers.get(node);
@@ -254,7 +274,12 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   return groups;
 }
 
-function emitChain(members: Node[], graph: Graph, map: Mapping, isRead: (v: Value, by: readonly Node[]) => boolean): void {
+function emitChain(
+  members: Node[],
+  graph: Graph,
+  map: Mapping,
+  isRead: (v: Value, by: readonly Node[]) => boolean,
+): void {
   const body = new Graph('chain');
   const inside: Mapping = new Map();
   const outer: Value[] = [];
@@ -273,7 +298,13 @@ function emitChain(members: Node[], graph: Graph, map: Mapping, isRead: (v: Valu
   const results = members.map((n) => n.outputs[0]).filter((v) => isRead(v, members));
   body.outputs = results.map((v) => mapped(inside, v));
   contract(body);
-  const made = graph.add('chain', outer.map((v) => mapped(map, v)), { body }, results.map((v) => v.type), members[0].path);
+  const made = graph.add(
+    'chain',
+    outer.map((v) => mapped(map, v)),
+    { body },
+    results.map((v) => v.type),
+    members[0].path,
+  );
   results.forEach((v, i) => map.set(v, made.outputs[i]));
 }
 

@@ -11,36 +11,8 @@ import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
 import type { Groups } from './layouts.ts';
 import { findOverlays } from './overlays.ts';
 import { Arena, type Buffer, footingOf, isWhole, type Place, samePlace, stepOf, whole, within } from './places.ts';
+import type { Copy, PlannedGraph, PlannedScan, Target } from './planned.ts';
 import { packedFloats, partOf, viewOf, viewOps } from './views.ts';
-
-/** Where an output must go, and what lives there until it is overwritten. */
-export interface Target {
-  readonly place: Place;
-  readonly occupant: Value | null;
-}
-
-export interface Copy {
-  readonly from: Place;
-  readonly to: Place;
-}
-
-export interface PlannedScan {
-  readonly loop: object;
-  readonly body: PlannedGraph;
-  /** Starts of the carries. */
-  readonly inits: readonly { value: Value; to: Place }[];
-  /** Where the outputs of the body go. */
-  readonly targets: readonly (Target | null)[];
-}
-
-export interface PlannedGraph {
-  readonly graph: Graph;
-  readonly places: ReadonlyMap<Value, Place>;
-  readonly scans: ReadonlyMap<Node, PlannedScan>;
-  /** Outputs that could not be made in their targets, copied at the end in this order. */
-  readonly finals: readonly Copy[];
-  readonly scratch: ReadonlyMap<Node, Place>;
-}
 
 export interface PlanContext {
   readonly groups: Groups;
@@ -137,12 +109,15 @@ class Planner {
       const place = this.fresh(gradients, this.position.get(activations[0].node) as number);
       this.wanted.set(gradients, place);
       const { groups, pitch } = place.footing;
-      activations.forEach((v, g) => this.wanted.set(v, within(place, g * LANES, { ...this.layout(v), pitch, step: groups * LANES })));
+      activations.forEach((v, g) =>
+        this.wanted.set(v, within(place, g * LANES, { ...this.layout(v), pitch, step: groups * LANES })),
+      );
     }
   }
 
   private mayMakeAt(value: Value, { place, occupant }: Target): boolean {
-    if (this.wanted.has(value) || unplaced.has(value.node.op) || (value.node.op !== 'chain' && !isWhole(place))) return false;
+    if (this.wanted.has(value) || unplaced.has(value.node.op) || (value.node.op !== 'chain' && !isWhole(place)))
+      return false;
     if (!occupant) return true;
     const made = this.position.get(value.node) as number;
     return (this.readers.get(occupant) ?? []).every((node) => {
@@ -187,7 +162,8 @@ class Planner {
   private place(node: Node, i: number): void {
     for (const v of node.inputs) this.touch(this.at(v).buffer, i);
     if (node.op === 'input') this.places.set(node.outputs[0], this.inputs.get(node.outputs[0]) as Place);
-    else if (node.op === 'constant') this.places.set(node.outputs[0], this.context.constant(node.outputs[0], this.layout(node.outputs[0])));
+    else if (node.op === 'constant')
+      this.places.set(node.outputs[0], this.context.constant(node.outputs[0], this.layout(node.outputs[0])));
     else if (node.op === 'scan') this.placeScan(node, i);
     else {
       const floats = this.context.scratchOf(node, (v) => this.layout(v));
@@ -217,7 +193,11 @@ class Planner {
       const operand = node.inputs[k];
       const place = this.at(operand);
       const { buffer, footing } = place;
-      const fits = isWhole(place) && footing.rows === layout.rows && footing.cols === layout.cols && footing.groups === layout.groups;
+      const fits =
+        isWhole(place) &&
+        footing.rows === layout.rows &&
+        footing.cols === layout.cols &&
+        footing.groups === layout.groups;
       if (!fits || place.offset || buffer.floats !== floatsOf(layout) || !this.arena.buffers.includes(buffer)) continue;
       if (this.isHeld(buffer, operand, i) || !this.context.mayOverwrite(node, v.index, k)) continue;
       if (node.inputs.some((x, j) => j !== k && this.at(x).buffer === buffer)) continue;
@@ -250,12 +230,20 @@ class Planner {
       if (k < carries) return;
       const outer = this.at(node.inputs[k]);
       if (k >= carries + sequences) inner.set(v, outer);
-      else inner.set(v, v.type.shape.length ? stepOf(outer, loop, this.layout(v), length, reverse) : scalarStep(outer, loop, length, reverse));
+      else
+        inner.set(
+          v,
+          v.type.shape.length
+            ? stepOf(outer, loop, this.layout(v), length, reverse)
+            : scalarStep(outer, loop, length, reverse),
+        );
     });
     for (let c = 0; c < carries; c++) {
       const [start, next] = [body.inputs[c], body.outputs[c]];
       const layout = this.layout(start);
-      const stacks = body.outputs.flatMap((v, j) => (j >= carries && (v === next || v === start) && !results[j] ? [j] : []));
+      const stacks = body.outputs.flatMap((v, j) =>
+        j >= carries && (v === next || v === start) && !results[j] ? [j] : [],
+      );
       const stride = layout.rows * layout.pitch;
       const steps = stacks.length ? length : 0;
       const buffer = this.arena.add(stride * (steps + 1), i, `${label(node)} carry ${c}`);
@@ -265,7 +253,9 @@ class Planner {
         moves: moving && stacks.length ? [{ loop, stride: reverse ? -stride : stride }] : [],
         footing: footingOf(layout),
       });
-      const entries = stacks.length ? { first: reverse ? steps : 0, out: reverse ? Math.max(0, steps - 1) : 1, last: reverse ? 0 : steps } : { first: 0, out: 0, last: 0 };
+      const entries = stacks.length
+        ? { first: reverse ? steps : 0, out: reverse ? Math.max(0, steps - 1) : 1, last: reverse ? 0 : steps }
+        : { first: 0, out: 0, last: 0 };
       inner.set(start, at(entries.first, true));
       targets[c] = { place: at(entries.out, true), occupant: stacks.length ? null : start };
       inits.push({ value: node.inputs[c], to: at(entries.first, false) });
@@ -280,9 +270,17 @@ class Planner {
       if (j < carries || results[j]) return;
       const outer = node.outputs[j];
       const wish = this.wanted.get(outer);
-      const place = wish && (isWhole(wish) || v.node.op === 'chain') ? wish : whole(this.arena.add(floatsOf(this.layout(outer)), i, `${label(node)} stack ${j - carries}`), this.layout(outer));
+      const place =
+        wish && (isWhole(wish) || v.node.op === 'chain')
+          ? wish
+          : whole(
+              this.arena.add(floatsOf(this.layout(outer)), i, `${label(node)} stack ${j - carries}`),
+              this.layout(outer),
+            );
       results[j] = place;
-      const step = v.type.shape.length ? stepOf(place, loop, this.layout(v), length, reverse) : scalarStep(place, loop, length, reverse);
+      const step = v.type.shape.length
+        ? stepOf(place, loop, this.layout(v), length, reverse)
+        : scalarStep(place, loop, length, reverse);
       targets[j] = { place: step, occupant: null };
     });
     const bodyArena = new Arena();
@@ -337,4 +335,3 @@ function scalarStep(place: Place, loop: object, length: number, reverse: boolean
 function label(node: Node): string {
   return `${node.path ? `${node.path} ` : ''}${node.op}`;
 }
-

@@ -2,14 +2,14 @@
 import { UnrolledError } from '../core/errors.ts';
 import { type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { Init, LANES } from '../ir/kernels.ts';
-import { columnRuns, type CopyDimension, copyDimensions, layoutOf, roundUp } from '../ir/lower.ts';
+import { type CopyDimension, columnRuns, copyDimensions, layoutOf, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
-import type { PlannedGraph, PlannedScan } from './6-plan.ts';
 import { countsOf } from './active-rows.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
+import type { PlannedGraph, PlannedScan } from './planned.ts';
 import { viewOf, viewOps } from './views.ts';
 
 export interface EmitContext {
@@ -116,7 +116,11 @@ class Emitter {
   copy(from: Place, to: Place): void {
     if (samePlace(from, to)) return;
     for (const { dims, src, dst } of copyPlan(from.footing, to.footing))
-      this.listing.emit('COPY', { src: this.listing.at(from, src), dst: this.listing.at(to, dst) }, { dims: copyDimensions(dims, this.context.keepRows) });
+      this.listing.emit(
+        'COPY',
+        { src: this.listing.at(from, src), dst: this.listing.at(to, dst) },
+        { dims: copyDimensions(dims, this.context.keepRows) },
+      );
   }
 
   private concat(node: Node): void {
@@ -131,10 +135,17 @@ class Emitter {
       const { cols } = from.footing;
       let to: Place;
       if (axis === last && groups > 1)
-        to = { ...target, offset: target.offset + i * LANES, footing: { ...footingOf(layoutOf(v.type.shape)), pitch, step: groups * LANES } };
-      else if (axis === last) to = { ...target, offset: target.offset + before, footing: { ...footingOf(layoutOf(v.type.shape)), pitch } };
+        to = {
+          ...target,
+          offset: target.offset + i * LANES,
+          footing: { ...footingOf(layoutOf(v.type.shape)), pitch, step: groups * LANES },
+        };
+      else if (axis === last)
+        to = { ...target, offset: target.offset + before, footing: { ...footingOf(layoutOf(v.type.shape)), pitch } };
       else to = target;
-      const isThere = from.buffer === target.buffer && (axis !== last || (from.offset === to.offset && from.footing.step === to.footing.step));
+      const isThere =
+        from.buffer === target.buffer &&
+        (axis !== last || (from.offset === to.offset && from.footing.step === to.footing.step));
       if (!isThere) {
         if (axis === last) this.copy(from, to);
         else this.copyRows(from, v, target, shape, axis, before, cols);
@@ -144,7 +155,15 @@ class Emitter {
   }
 
   /** Part of a concatenation along an axis before the last. */
-  private copyRows(from: Place, value: Value, to: Place, shape: readonly number[], axis: number, before: number, cols: number): void {
+  private copyRows(
+    from: Place,
+    value: Value,
+    to: Place,
+    shape: readonly number[],
+    axis: number,
+    before: number,
+    cols: number,
+  ): void {
     const inner = shape.slice(axis + 1, -1).reduce((a, b) => a * b, 1);
     const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
     const count = value.type.shape[axis] * inner;
@@ -185,7 +204,12 @@ class Emitter {
   private segments(v: Value): Fields[] {
     const place = this.place(v);
     const { pitch } = place.footing;
-    return joinedRuns(place.footing).map(({ at, count }) => ({ at: this.listing.at(place, at), pitch, step: 1, count }));
+    return joinedRuns(place.footing).map(({ at, count }) => ({
+      at: this.listing.at(place, at),
+      pitch,
+      step: 1,
+      count,
+    }));
   }
 
   private product(node: Node): void {
@@ -201,7 +225,11 @@ class Emitter {
     const kind = Init[node.attributes.init as keyof typeof Init];
     const initAt = init ? this.at(init) : this.at(result);
     if (footing.cols === 1) {
-      this.listing.emit('MATVEC', { rows: footing.rows, dst: this.at(result), init: kind, initAt, w: this.at(packed) }, { segments });
+      this.listing.emit(
+        'MATVEC',
+        { rows: footing.rows, dst: this.at(result), init: kind, initAt, w: this.at(packed) },
+        { segments },
+      );
       return;
     }
     const blocks = layoutOf(result.type.shape, footing.groups).pitch / LANES;
@@ -264,7 +292,13 @@ class Emitter {
     const segments = left.map((v, i) => {
       const a = this.place(v);
       const dst = this.place(node.outputs[i]);
-      return { at: this.listing.at(a), pitch: a.footing.pitch, cols: a.footing.cols, dst: this.listing.at(dst), dstPitch: dst.footing.pitch };
+      return {
+        at: this.listing.at(a),
+        pitch: a.footing.pitch,
+        cols: a.footing.cols,
+        dst: this.listing.at(dst),
+        dstPitch: dst.footing.pitch,
+      };
     });
     if (b.footing.cols === 1) {
       const vector = segments.map(({ at, pitch, cols, dst }) => ({ at, pitch, cols, dst }));
@@ -295,7 +329,12 @@ class Emitter {
   // ---- chains and loops
 
   private chain(node: Node): void {
-    const { fields, views, ops } = encodeChain(node, (v) => this.place(v), (p) => this.listing.at(p), this.context.splat);
+    const { fields, views, ops } = encodeChain(
+      node,
+      (v) => this.place(v),
+      (p) => this.listing.at(p),
+      this.context.splat,
+    );
     if (!fields.vectors) return;
     this.listing.emit('CHAIN', { ...fields, scratch: this.listing.at(this.context.registers) }, { views, ops });
   }
@@ -306,7 +345,11 @@ class Emitter {
     for (const { value, to } of planned.inits) this.start(value, to);
     const { length, body, reverse } = scanAttributes(node);
     const counts = countsOf(node);
-    const context = { ...this.context, keepRows: counts !== null, count: (n: number) => this.context.count(n * length) };
+    const context = {
+      ...this.context,
+      keepRows: counts !== null,
+      count: (n: number) => this.context.count(n * length),
+    };
     if (!length) return;
     const active = counts && {
       rows: body.outputs[0].type.shape[0],
@@ -334,7 +377,16 @@ class Emitter {
       const dst = this.listing.at(target);
       const src = from ? this.listing.at(from) : dst;
       const srcPitch = from ? from.footing.pitch : 0;
-      this.listing.emit('HOLD', { kind: from ? 1 : 0, rows, blocks, dst, dstPitch: pitch, dstStep: step, src, srcPitch });
+      this.listing.emit('HOLD', {
+        kind: from ? 1 : 0,
+        rows,
+        blocks,
+        dst,
+        dstPitch: pitch,
+        dstStep: step,
+        src,
+        srcPitch,
+      });
     });
   }
 
@@ -344,7 +396,10 @@ class Emitter {
     const { graph } = this.planned;
     if (graph.outputs.includes(value)) return false;
     return graph.nodes.every(
-      (n) => !n.inputs.includes(value) || countsOf(n) === counts || (n.attributes.counted && n.inputs[n.inputs.length - 1] === counts),
+      (n) =>
+        !n.inputs.includes(value) ||
+        countsOf(n) === counts ||
+        (n.attributes.counted && n.inputs[n.inputs.length - 1] === counts),
     );
   }
 
@@ -354,7 +409,11 @@ class Emitter {
     const source = node.op === 'broadcast' ? node.inputs[0].node : node;
     const data = source.op === 'constant' ? (source.attributes.data as Float64Array) : null;
     if (data?.length === 1 && isWhole(to) && value.type.dtype === 'f32')
-      this.listing.emit('FILL', { dst: this.listing.at(to), count: to.footing.rows * to.footing.pitch, value: data[0] });
+      this.listing.emit('FILL', {
+        dst: this.listing.at(to),
+        count: to.footing.rows * to.footing.pitch,
+        value: data[0],
+      });
     else this.copy(this.place(value), to);
   }
 }
@@ -390,7 +449,7 @@ function copyPlan(a: Footing, b: Footing): { dims: CopyDimension[]; src: number;
       src: 0,
       dst: 0,
     });
-  if (tail) plans.push({ dims: [rows, group, lanes(tail)], src: blocks * blockStride(a), dst: blocks * blockStride(b) });
+  if (tail)
+    plans.push({ dims: [rows, group, lanes(tail)], src: blocks * blockStride(a), dst: blocks * blockStride(b) });
   return plans;
 }
-

@@ -10,7 +10,8 @@ export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
   const { graph, states, inputs, outputs, updates } = traced;
   const one = (feed: Feed): Result => {
     const given = new Map<(typeof graph.inputs)[number], Dense>();
-    for (const [key, value] of states) given.set(value, { shape: value.type.shape, data: space.get(key) as Float64Array });
+    for (const [key, value] of states)
+      given.set(value, { shape: value.type.shape, data: space.get(key) as Float64Array });
     for (const [key, value] of inputs)
       given.set(value, { shape: value.type.shape, data: Float64Array.from(gathered(feed[key])) });
     const values = evaluateGraph(graph, given);

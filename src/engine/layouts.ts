@@ -63,12 +63,16 @@ class Layouter {
   }
 
   graph(old: Graph): Graph {
-    const next = rebuild(old, (node, target, map) => this.node(node, target, map, old), (node, copy) => {
-      this.give(copy.outputs[0], this.inputGroups(node));
-      this.give(node.outputs[0], this.inputGroups(node));
-      const k = this.along.get(node.outputs[0]);
-      if (k) this.along.set(copy.outputs[0], k);
-    });
+    const next = rebuild(
+      old,
+      (node, target, map) => this.node(node, target, map, old),
+      (node, copy) => {
+        this.give(copy.outputs[0], this.inputGroups(node));
+        this.give(node.outputs[0], this.inputGroups(node));
+        const k = this.along.get(node.outputs[0]);
+        if (k) this.along.set(copy.outputs[0], k);
+      },
+    );
     return next;
   }
 
@@ -85,7 +89,9 @@ class Layouter {
     if (node.op === 'scan') return this.scan(node, graph, map, old);
     const inputs = node.inputs.map((v) => mapped(map, v));
     const wanted = this.wanted(node, inputs);
-    const fixed = inputs.map((v, i) => (wanted.inputs[i] === null ? v : relayout(graph, this.groups, v, wanted.inputs[i] as number)));
+    const fixed = inputs.map((v, i) =>
+      wanted.inputs[i] === null ? v : relayout(graph, this.groups, v, wanted.inputs[i] as number),
+    );
     const inner: Mapping = new Map(node.inputs.map((v, i) => [v, fixed[i]]));
     const copy = copyNode(graph, node, inner);
     node.outputs.forEach((v, i) => {
@@ -98,7 +104,10 @@ class Layouter {
   }
 
   /** The groups that a node needs of its inputs (null: any) and gives to its outputs. */
-  private wanted(node: Node, x: readonly Value[]): { inputs: (number | null)[]; output: (v: Value, old: Graph) => number } {
+  private wanted(
+    node: Node,
+    x: readonly Value[],
+  ): { inputs: (number | null)[]; output: (v: Value, old: Graph) => number } {
     const keep = x.length ? this.of(x[0]) : 1;
     const any = { inputs: x.map(() => null), output: () => keep };
     const plain = { inputs: x.map(() => 1), output: () => 1 };
@@ -111,7 +120,10 @@ class Layouter {
         const g = this.of(x[packedAt]);
         const k = this.along.get(x[packedAt]) ?? 1;
         const start = node.attributes.init === 'zero' ? -1 : packedAt + 1;
-        return { inputs: x.map((_, i) => (i < packedAt ? k : i === packedAt ? null : i === start ? g : 1)), output: () => g };
+        return {
+          inputs: x.map((_, i) => (i < packedAt ? k : i === packedAt ? null : i === start ? g : 1)),
+          output: () => g,
+        };
       }
       case 'productTN':
         return { inputs: x.map((_, i) => (i ? 1 : null)), output: () => keep };
@@ -122,7 +134,11 @@ class Layouter {
         return keep === node.attributes.parts ? { ...any, output: () => 1 } : plain;
       case 'concat':
         if (node.attributes.axis !== last) return plain;
-        return { ...plain, output: (v, old) => (this.accepts(v, x.length, old) && cols(x[0]) > 1 && x.every((p) => cols(p) === cols(x[0])) ? x.length : 1) };
+        return {
+          ...plain,
+          output: (v, old) =>
+            this.accepts(v, x.length, old) && cols(x[0]) > 1 && x.every((p) => cols(p) === cols(x[0])) ? x.length : 1,
+        };
       case 'transpose':
         return (node.attributes.perm as number[])[last] === last ? any : plain;
       case 'reshape':

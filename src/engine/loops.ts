@@ -13,7 +13,7 @@ import { matmul, matmulNT, matmulTN } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { Tensor } from '../ops/tensor.ts';
-import { mapped, type Mapping, type ScanParts, usedNodes, useCounts } from './rewrite.ts';
+import { type Mapping, mapped, type ScanParts, useCounts, usedNodes } from './rewrite.ts';
 
 export interface LoopContext {
   readonly graph: Graph;
@@ -141,7 +141,13 @@ export function hoistInvariants({ graph, parts }: LoopContext): boolean {
     // A broadcast is no work where a chain reads it, and a large value if it is made.
     if (node.op === 'broadcast' || node.op === 'scan' || !node.inputs.every(known)) continue;
     const inputs = node.inputs.map((v) => outside.get(v) ?? copyConstant(graph, v));
-    const copy = graph.add(node.op, inputs, node.attributes, node.outputs.map((v) => v.type), node.path);
+    const copy = graph.add(
+      node.op,
+      inputs,
+      node.attributes,
+      node.outputs.map((v) => v.type),
+      node.path,
+    );
     node.outputs.forEach((v, i) => outside.set(v, copy.outputs[i]));
     moved.push(node);
   }
@@ -174,7 +180,8 @@ export function terms(value: Value, uses: ReadonlyMap<Value, number>): Value[] {
   const { node } = value;
   if (node.op !== 'add') return [value];
   return node.inputs.flatMap((v) => {
-    const same = v.type.shape.length === value.type.shape.length && v.type.shape.every((d, i) => d === value.type.shape[i]);
+    const same =
+      v.type.shape.length === value.type.shape.length && v.type.shape.every((d, i) => d === value.type.shape[i]);
     return same && (uses.get(v) ?? 0) === 1 ? terms(v, uses) : [v];
   });
 }
@@ -188,7 +195,11 @@ function stackOf(context: LoopContext, value: Value): ((map: Mapping) => Value) 
   let stacked = parts.stacked.find((s) => s.inner === value && s.result);
   if (!stacked) {
     // A result of no node: it names the stack until the scan is put together.
-    const result: Value = { type: { dtype: value.type.dtype, shape: [parts.length, ...value.type.shape] }, node: value.node, index: -1 };
+    const result: Value = {
+      type: { dtype: value.type.dtype, shape: [parts.length, ...value.type.shape] },
+      node: value.node,
+      index: -1,
+    };
     stacked = { inner: value, result };
     parts.stacked.push(stacked);
   }
@@ -225,7 +236,11 @@ export function hoistSums(context: LoopContext): boolean {
 }
 
 /** How the sum over all steps of a term is made outside of the loop. */
-function summed(context: LoopContext, value: Value, uses: ReadonlyMap<Value, number>): ((map: Mapping) => Tensor) | null {
+function summed(
+  context: LoopContext,
+  value: Value,
+  uses: ReadonlyMap<Value, number>,
+): ((map: Mapping) => Tensor) | null {
   const { node } = value;
   if ((uses.get(value) ?? 0) !== 1) return null;
   const stacks = node.inputs.map((v) => () => stackOf(context, v));
@@ -321,7 +336,8 @@ export function hoistOutputs(context: LoopContext): boolean {
   let changed = false;
   for (const stacked of [...parts.stacked]) {
     const { node } = stacked.inner;
-    if (node.op !== 'matmul' || node.attributes.form === 'tn' || uses.get(stacked.inner) !== 1 || !stacked.result) continue;
+    if (node.op !== 'matmul' || node.attributes.form === 'tn' || uses.get(stacked.inner) !== 1 || !stacked.result)
+      continue;
     const weight = constantOf.get(node.inputs[1]);
     if (!weight) continue;
     const rows = stackOf(context, node.inputs[0]);

@@ -1,25 +1,35 @@
 /** A step on a machine: the phases after tracing, memory for its inputs and results, and its runs. */
 import { UnrolledError } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
-import { printGraph, verifyGraph, type Graph, type Value } from '../ir/graph.ts';
+import { type Graph, printGraph, type Value, verifyGraph } from '../ir/graph.ts';
 import { LANES, Segment } from '../ir/kernels.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
-import { encodeProgram, printProgram, type Program, verifyProgram } from '../ir/program.ts';
+import { encodeProgram, type Program, printProgram, verifyProgram } from '../ir/program.ts';
 import type { LoadedProgram } from '../vm/vm.ts';
 import type { Trace } from './1-trace.ts';
 import { simplify } from './4-simplify.ts';
 import { fuse } from './5-fuse.ts';
-import { planGraph, type Target } from './6-plan.ts';
+import { planGraph } from './6-plan.ts';
 import { emitGraph, outerScratch } from './7-emit.ts';
 import { chainScratch, mayOverwrite } from './chains.ts';
-import { describeMemory } from './explain.ts';
+import { describeMemory, formatBytes } from './explain.ts';
 import { assignLayouts } from './layouts.ts';
 import { Listing } from './listing.ts';
 import { pack, unpack } from './packing.ts';
 import { panelOf } from './panels.ts';
 import { Arena, fixedBuffer, type Place, whole } from './places.ts';
+import type { Target } from './planned.ts';
 import type { StateSpace } from './state.ts';
-import { type CompiledStep, type CompileOptions, type Feed, type FeedValue, gathered, isGathered, type Plan, type Result } from './step.ts';
+import {
+  type CompiledStep,
+  type CompileOptions,
+  type Feed,
+  type FeedValue,
+  gathered,
+  isGathered,
+  type Plan,
+  type Result,
+} from './step.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
@@ -52,11 +62,10 @@ function checkedLoad(space: StateSpace, compiled: Compilation, options: CompileO
 }
 
 function refuse(name: string, bytes: number, limit: number): never {
-  const gib = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
-  const bound = Number.isFinite(limit) ? gib(limit) : '8 GiB in one arena';
+  const bound = Number.isFinite(limit) ? formatBytes(limit) : '8 GiB in one arena';
   throw new UnrolledError(
     'MEMORY',
-    `${name}: expected a plan of at most ${bound}, received one of ${gib(bytes)} (${bytes} bytes). Use a smaller batch, shorter sequences or fewer units.`,
+    `${name}: expected a plan of at most ${bound}, received one of ${formatBytes(bytes)} (${bytes} bytes). Use a smaller batch, shorter sequences or fewer units.`,
   );
 }
 
@@ -115,7 +124,9 @@ class Compilation {
       if (key !== null) {
         const occupant = states.get(key) ?? null;
         const leaf = space.leaf(key);
-        const buffer = occupant ? (places.get(occupant) as Place).buffer : fixedBuffer(Segment.state, leaf.offset, floatsOf(leaf.layout), key);
+        const buffer = occupant
+          ? (places.get(occupant) as Place).buffer
+          : fixedBuffer(Segment.state, leaf.offset, floatsOf(leaf.layout), key);
         return { place: whole(buffer, own), occupant };
       }
       const offset = take(floatsOf(own));
@@ -140,7 +151,11 @@ class Compilation {
     const { traits } = space.machine;
     emitGraph(planned, {
       listing,
-      splat: (value) => listing.at({ ...whole(constants, layoutOf([])), offset: listing.builder.constant(new Float32Array(LANES).fill(value)) }),
+      splat: (value) =>
+        listing.at({
+          ...whole(constants, layoutOf([])),
+          offset: listing.builder.constant(new Float32Array(LANES).fill(value)),
+        }),
       registers: whole(registerBuffer, layoutOf([registers])),
       panelOf: (rows, blocks) => panelOf(traits.vector, rows, blocks),
       count: (n) => {

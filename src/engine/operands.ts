@@ -1,5 +1,5 @@
 /** How operands of pointwise operations stand to the shape of their result. */
-import { sameShape, type Shape, sizeOf } from '../core/shape.ts';
+import { type Shape, sameShape, sizeOf } from '../core/shape.ts';
 import type { Node } from '../ir/graph.ts';
 import { operationOf } from '../ops/op.ts';
 

@@ -26,7 +26,9 @@ export function findOverlays(graph: Graph, groupsOf: (v: Value) => number): Over
     return body.outputs.flatMap((inner, j) => {
       const parts = j >= carries && inner.node.op === 'concat' ? inner.node.inputs : [];
       if (parts.length < 2 || groupsOf(inner) !== parts.length) return [];
-      const found = parts.map((part) => activationOf(node, part, (v) => readers.get(v) === 1 && !taken.has(v), groupsOf));
+      const found = parts.map((part) =>
+        activationOf(node, part, (v) => readers.get(v) === 1 && !taken.has(v), groupsOf),
+      );
       if (found.some((v) => !v) || new Set(found).size !== found.length) return [];
       for (const v of found) taken.add(v as Value);
       return [{ backward: node, gradients: node.outputs[j], activations: found as Value[] }];
@@ -35,7 +37,12 @@ export function findOverlays(graph: Graph, groupsOf: (v: Value) => number): Over
 }
 
 /** The stack that a part may overwrite: a sequence of the loop that the operation reads which makes the part. */
-function activationOf(scan: Node, part: Value, isFree: (v: Value) => boolean, groupsOf: (v: Value) => number): Value | null {
+function activationOf(
+  scan: Node,
+  part: Value,
+  isFree: (v: Value) => boolean,
+  groupsOf: (v: Value) => number,
+): Value | null {
   const { body, carries, sequences } = scanAttributes(scan);
   const chain = part.node;
   if (chain.op !== 'chain') return null;
@@ -48,7 +55,8 @@ function activationOf(scan: Node, part: Value, isFree: (v: Value) => boolean, gr
     const position = body.inputs.indexOf(entering);
     const outer = scan.inputs[position];
     const isSequence = position >= carries && position < carries + sequences;
-    const once = body.nodes.every((n) => n === chain || !n.inputs.includes(entering)) && !body.outputs.includes(entering);
+    const once =
+      body.nodes.every((n) => n === chain || !n.inputs.includes(entering)) && !body.outputs.includes(entering);
     if (!isSequence || !once || !isFree(outer) || groupsOf(outer) !== 1) continue;
     if (isStackOfChain(outer) && sameSize(layoutOf(outer.type.shape), layoutOf(part.type.shape), scan)) return outer;
   }

@@ -55,7 +55,15 @@ export class Arena {
   readonly buffers: Buffer[] = [];
 
   add(floats: number, at: number, label: string): Buffer {
-    const buffer: Buffer = { segment: Segment.arena, floats: roundUp(floats), offset: 0, first: at, last: at, label, within: null };
+    const buffer: Buffer = {
+      segment: Segment.arena,
+      floats: roundUp(floats),
+      offset: 0,
+      first: at,
+      last: at,
+      label,
+      within: null,
+    };
     this.buffers.push(buffer);
     return buffer;
   }
@@ -69,7 +77,9 @@ export class Arena {
     let size = 0;
     const bySize = [...this.buffers].sort((a, b) => b.floats - a.floats || a.first - b.first);
     for (const buffer of bySize) {
-      const busy = placed.filter((b) => b.first <= buffer.last && buffer.first <= b.last).sort((a, b) => a.offset - b.offset);
+      const busy = placed
+        .filter((b) => b.first <= buffer.last && buffer.first <= b.last)
+        .sort((a, b) => a.offset - b.offset);
       let at = 0;
       for (const b of busy) {
         if (at + buffer.floats + LANES <= b.offset) break;
@@ -118,4 +128,3 @@ export function samePlace(a: Place, b: Place): boolean {
     a.moves.every((m, i) => m.loop === b.moves[i].loop && m.stride === b.moves[i].stride)
   );
 }
-

@@ -12,7 +12,13 @@ export function mapped(map: Mapping, value: Value): Value {
 /** Copies a node into a graph with its inputs mapped. */
 export function copyNode(graph: Graph, node: Node, map: Mapping, attributes: Attributes = node.attributes): Node {
   const types = node.outputs.map((v) => v.type);
-  const copy = graph.add(node.op, node.inputs.map((v) => mapped(map, v)), attributes, types, node.path);
+  const copy = graph.add(
+    node.op,
+    node.inputs.map((v) => mapped(map, v)),
+    attributes,
+    types,
+    node.path,
+  );
   node.outputs.forEach((v, i) => map.set(v, copy.outputs[i]));
   return copy;
 }
@@ -87,7 +93,8 @@ export class Numbering {
   }
   private attribute(value: Attribute): string {
     if (value instanceof Graph) return `#${this.of(value)}`;
-    if (value instanceof Float64Array) return value.length <= 16 ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
+    if (value instanceof Float64Array)
+      return value.length <= 16 ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
     return JSON.stringify(value) ?? 'undefined';
   }
 }
@@ -143,7 +150,12 @@ export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: str
   body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
   const node = graph.add(
     'scan',
-    [...carries.map((c) => c.init), ...sequences.map((s) => s.outer), ...constants.map((c) => c.outer), ...(active ? [active] : [])],
+    [
+      ...carries.map((c) => c.init),
+      ...sequences.map((s) => s.outer),
+      ...constants.map((c) => c.outer),
+      ...(active ? [active] : []),
+    ],
     { body, length, reverse, carries: carries.length, sequences: sequences.length, ...(active && { active: true }) },
     [
       ...carries.map((c) => c.inner.type),

@@ -2,7 +2,7 @@
  * The values that live as long as a model: parameters, optimizer slots, counters. One memory for all; every leaf has a name, a
  * shape and a layout that all programs share. On the oracle a leaf is a float64 array of its own.
  */
-import { UnrolledError, fail } from '../core/errors.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { DType, Type } from '../ir/graph.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';

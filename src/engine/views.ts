@@ -20,7 +20,9 @@ export function viewOf(node: Node, output: Value, place: Place, layout: Layout, 
     case 'split': {
       const axis = node.attributes.axis as number;
       const sizes = node.inputs[0].type.shape;
-      const start = sizes.map((_, i) => (i === axis ? (output.index * sizes[axis]) / (node.attributes.parts as number) : 0));
+      const start = sizes.map((_, i) =>
+        i === axis ? (output.index * sizes[axis]) / (node.attributes.parts as number) : 0,
+      );
       return boxOf(node, output, place, layout, start, onlyChainsRead);
     }
     case 'slice':
@@ -75,7 +77,11 @@ function boxOf(
     return within(place, offset + group * LANES, { ...layout, pitch: footing.pitch, step: footing.groups * LANES });
   }
   if (footing.step !== LANES || (to[last] === 1 && layout.rows > 1)) return null;
-  return within(place, offset + start[last], { ...layout, pitch: footing.rows === 1 ? layout.pitch : footing.pitch, step: LANES });
+  return within(place, offset + start[last], {
+    ...layout,
+    pitch: footing.rows === 1 ? layout.pitch : footing.pitch,
+    step: LANES,
+  });
 }
 
 /** The place of part `i` of a concatenation inside the place of the result; null where the part must be copied. */

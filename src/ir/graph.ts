@@ -6,7 +6,7 @@
  * (`ops/tensor.ts`), held to their rules by `verifyGraph` and printed by `printGraph`.
  */
 import { UnrolledError } from '../core/errors.ts';
-import { formatShape, sameShape, type Shape } from '../core/shape.ts';
+import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 
 /** `f32` also stands for masks (0 or 1); `i32` for indices, labels and random keys. */
 export type DType = 'f32' | 'i32';
@@ -130,7 +130,10 @@ export function printGraph(graph: Graph, indent = ''): string {
 }
 
 function broken(graph: Graph, message: string): never {
-  throw new UnrolledError('INTERNAL', `graph ${graph.name}: ${message}. This is a fault of the compiler; please report it.`);
+  throw new UnrolledError(
+    'INTERNAL',
+    `graph ${graph.name}: ${message}. This is a fault of the compiler; please report it.`,
+  );
 }
 
 /** Every value is made once and before its use; scans agree with their bodies. */
@@ -138,7 +141,8 @@ export function verifyGraph(graph: Graph): void {
   const seen = new Set<Value>();
   for (const node of graph.nodes) {
     for (const input of node.inputs)
-      if (!seen.has(input)) broken(graph, `${node.op} (${node.path}) uses a value of ${input?.node?.op} before it is made`);
+      if (!seen.has(input))
+        broken(graph, `${node.op} (${node.path}) uses a value of ${input?.node?.op} before it is made`);
     node.outputs.forEach((out, i) => {
       if (out.node !== node || out.index !== i) broken(graph, `output ${i} of ${node.op} does not point back`);
       if (out.type.shape.some((d) => !Number.isInteger(d) || d < 0)) broken(graph, `${node.op} has a bad shape`);
@@ -153,7 +157,8 @@ export function verifyGraph(graph: Graph): void {
 function verifyScan(graph: Graph, node: Node): void {
   const { body, length, carries, sequences, active } = scanAttributes(node);
   verifyGraph(body);
-  if (body.inputs.length !== node.inputs.length - (active ? 1 : 0)) broken(graph, 'a scan and its body differ in inputs');
+  if (body.inputs.length !== node.inputs.length - (active ? 1 : 0))
+    broken(graph, 'a scan and its body differ in inputs');
   if (body.outputs.length !== node.outputs.length) broken(graph, 'a scan and its body differ in outputs');
   const expect = (what: string, outer: Type, inner: Type) => {
     if (outer.dtype !== inner.dtype || !sameShape(outer.shape, inner.shape))

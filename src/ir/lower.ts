@@ -35,16 +35,6 @@ export function floatsOf(layout: Layout): number {
   return roundUp(layout.rows * layout.pitch);
 }
 
-/** Where logical column `c` stands in its row. */
-export function columnAt(layout: Layout, c: number): number {
-  const { groups, cols } = layout;
-  if (groups === 1) return c;
-  const u = cols / groups;
-  const g = Math.floor(c / u);
-  const j = c % u;
-  return Math.floor(j / LANES) * groups * LANES + g * LANES + (j % LANES);
-}
-
 /** Runs of logical columns that stand next to each other: `[first column, place in the row, count]`, in the order in which they stand in memory. */
 export function columnRuns(layout: Layout): { column: number; at: number; count: number }[] {
   const { groups, cols } = layout;
@@ -103,10 +93,14 @@ export function copyDimensions(dims: readonly CopyDimension[], keepFirst = false
     const isFirst = keepFirst && dim === dims[0];
     if (dim.size === 1 && !isFirst) continue;
     const outer = kept[kept.length - 1];
-    if (outer && !(keepFirst && outer.size === dims[0].size && kept.length === 1) && outer.srcStride === dim.size * dim.srcStride && outer.dstStride === dim.size * dim.dstStride)
+    if (
+      outer &&
+      !(keepFirst && outer.size === dims[0].size && kept.length === 1) &&
+      outer.srcStride === dim.size * dim.srcStride &&
+      outer.dstStride === dim.size * dim.dstStride
+    )
       kept[kept.length - 1] = { ...dim, size: outer.size * dim.size };
     else kept.push(dim);
   }
   return (kept.length ? kept : [{ size: 1, srcStride: 1, dstStride: 1 }]).map((d) => ({ ...d }));
 }
-

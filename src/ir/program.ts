@@ -188,7 +188,8 @@ export function* decodeInstructions(program: Program): Generator<DecodedInstruct
       if (count < 0 || count > length) broken(`bad count of ${repeat.name} at ${position}`);
       repeats[repeat.name] = Array.from({ length: count }, () => read(repeat.fields));
     }
-    if (at !== position + length) broken(`${row.name} at ${position} has length ${length}, its fields need ${at - position}`);
+    if (at !== position + length)
+      broken(`${row.name} at ${position} has length ${length}, its fields need ${at - position}`);
     yield { name: row.name as InstructionName, fields, repeats, position };
     position = at;
   }
@@ -264,11 +265,11 @@ export function printProgram(program: Program): string {
       const operand = (x: number) => (x < views ? `v${x}` : `r${x - views}`);
       for (const { op, d, a, b, c } of repeats.ops as readonly Record<string, number>[]) {
         const row = chainOperations[op];
-        lines.push(
-          `${indent}  | ${operand(d)} = ${row.name} ${[a, b, c].slice(0, row.arity).map(operand).join(' ')}`,
-        );
+        lines.push(`${indent}  | ${operand(d)} = ${row.name} ${[a, b, c].slice(0, row.arity).map(operand).join(' ')}`);
       }
-    } else for (const [key, list] of Object.entries(repeats)) for (const v of list) lines.push(`${indent}  | ${key} ${show(v)}`);
+    } else
+      for (const [key, list] of Object.entries(repeats))
+        for (const v of list) lines.push(`${indent}  | ${key} ${show(v)}`);
   }
   return lines.join('\n');
 }

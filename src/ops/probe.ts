@@ -18,8 +18,8 @@ export function probe<R>(like: readonly Tensor[], drop: (index: number) => numbe
 }
 
 /** Tensors of given shapes on a graph that is thrown away. */
-export function standIns(shapes: readonly Shape[], path: string): Tensor[] {
+export function standIns(shapes: readonly Shape[], path: string, types: readonly Tensor['dtype'][] = []): Tensor[] {
   const graph = new Graph('probe');
   graph.path = path;
-  return shapes.map((shape, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: 'f32', shape })));
+  return shapes.map((shape, i) => new Tensor(graph, graph.input(`like${i}`, { dtype: types[i] ?? 'f32', shape })));
 }

@@ -36,10 +36,13 @@ function maskedStep(name: string, { batch, time, units }: Sizes, { ordered, reve
     const wide = cell.gates * units;
     const rows = Array.from({ length: cell.biases }, (_, i) => reshape(slice(biases, [i, 0], [1, wide]), [wide]));
     const init = Array.from({ length: cell.carries }, () => broadcastTo(b.constant(0), [batch, units]));
-    const walked = scan({ init, sequences: [x, mask], constants: [w, u, ...rows], length: time, reverse }, (carry, [now, valid], constants) => {
-      const next = cell.step(carry, now, constants).map((v, i) => select(reshape(valid, [batch, 1]), v, carry[i]));
-      return { carry: next, outputs: [next[0]] };
-    });
+    const walked = scan(
+      { init, sequences: [x, mask], constants: [w, u, ...rows], length: time, reverse },
+      (carry, [now, valid], constants) => {
+        const next = cell.step(carry, now, constants).map((v, i) => select(reshape(valid, [batch, 1]), v, carry[i]));
+        return { carry: next, outputs: [next[0]] };
+      },
+    );
     const result = sequences ? walked.outputs[0] : walked.carry[0];
     const loss = sum(square(sub(result, y)));
     const found = gradients([loss], [b.constant(1)], weights);
@@ -53,7 +56,8 @@ function idsOf({ batch, time }: Sizes, side: 'left' | 'right'): Int32Array {
   for (let r = 0; r < batch; r++) {
     // Longest first; the last row has nothing.
     const length = Math.floor((time * (batch - 1 - r)) / Math.max(1, batch - 1));
-    for (let t = 0; t < length; t++) ids[r * time + (side === 'right' ? t : time - 1 - t)] = 1 + ((r * 7 + t * 3) % (vocabulary - 1));
+    for (let t = 0; t < length; t++)
+      ids[r * time + (side === 'right' ? t : time - 1 - t)] = 1 + ((r * 7 + t * 3) % (vocabulary - 1));
   }
   return ids;
 }
@@ -73,7 +77,10 @@ describe.skipIf(machine.traits.host === 'oracle')('active rows', () => {
         const spaces = [machine, oracle].map((m) => {
           const space = spaceOf(m, stepCells[name], sizes);
           space.declare('table', [vocabulary, sizes.features]);
-          space.set('table', Float32Array.from({ length: vocabulary * sizes.features }, (_, i) => Math.sin(i * 3.3)));
+          space.set(
+            'table',
+            Float32Array.from({ length: vocabulary * sizes.features }, (_, i) => Math.sin(i * 3.3)),
+          );
           return space;
         });
         const steps = spaces.map((space) => compileStep(space, name, maskedStep(name, sizes, padding)));
@@ -82,7 +89,8 @@ describe.skipIf(machine.traits.host === 'oracle')('active rows', () => {
         const [got, want] = steps.map((step) => step.runSync([feed, feed, feed]));
         const compare = (what: string, a: ArrayLike<number>, b: ArrayLike<number>) => {
           for (let i = 0; i < a.length; i++)
-            if (!(Math.abs(a[i] - b[i]) <= 1e-4 * Math.max(1, Math.abs(b[i])))) expect.fail(`${what}[${i}]: ${a[i]}, wanted ${b[i]}`);
+            if (!(Math.abs(a[i] - b[i]) <= 1e-4 * Math.max(1, Math.abs(b[i]))))
+              expect.fail(`${what}[${i}]: ${a[i]}, wanted ${b[i]}`);
         };
         got.forEach((result, i) => {
           compare(`loss of step ${i}`, result.loss, want[i].loss);
@@ -96,7 +104,11 @@ describe.skipIf(machine.traits.host === 'oracle')('active rows', () => {
     const text = (ordered: boolean) => {
       const space = spaceOf(machine, stepCells.lstm, sizes);
       space.declare('table', [vocabulary, sizes.features]);
-      return compileStep(space, 'lstm', maskedStep('lstm', sizes, { side: 'left', ordered, reverse: false, sequences: false })).explain();
+      return compileStep(
+        space,
+        'lstm',
+        maskedStep('lstm', sizes, { side: 'left', ordered, reverse: false, sequences: false }),
+      ).explain();
     };
     expect(text(true).match(/LOOP .*activeRows=8/g)).toHaveLength(2);
     expect(text(false).match(/LOOP .*activeRows=0/g)).toHaveLength(2);

@@ -29,47 +29,50 @@ function compare(name: string, got: ArrayLike<number>, want: Float64Array, toler
   }
 }
 
-describe.skipIf(machine.traits.host === 'oracle')(`compiled operations on ${machine.traits.host} ${machine.traits.isa}`, () => {
-  for (const entry of cases.filter((c) => !skipped.includes(`${c.op}: ${c.name}`))) {
-    test(`${entry.op}: ${entry.name}`, () => {
-      const inputs = drawInputs(entry, 7);
-      const feed = Object.fromEntries(inputs.map((x, i) => [`input${i}`, x.data]));
-      const built = buildCase(entry);
-      const exact = evaluateGraph(built.graph, new Map(built.inputs.map((t, i) => [t.value, inputs[i]])));
-      const step = compileStep(new StateSpace(machine), entry.name, (b): TracedStep => {
-        const tensors = entry.inputs.map(({ shape, dtype }, i) => b.input(`input${i}`, shape, dtype));
-        const outputs = [entry.build(tensors)].flat();
-        return { outputs: Object.fromEntries(outputs.map((t, i) => [`output${i}`, t])) };
+describe.skipIf(machine.traits.host === 'oracle')(
+  `compiled operations on ${machine.traits.host} ${machine.traits.isa}`,
+  () => {
+    for (const entry of cases.filter((c) => !skipped.includes(`${c.op}: ${c.name}`))) {
+      test(`${entry.op}: ${entry.name}`, () => {
+        const inputs = drawInputs(entry, 7);
+        const feed = Object.fromEntries(inputs.map((x, i) => [`input${i}`, x.data]));
+        const built = buildCase(entry);
+        const exact = evaluateGraph(built.graph, new Map(built.inputs.map((t, i) => [t.value, inputs[i]])));
+        const step = compileStep(new StateSpace(machine), entry.name, (b): TracedStep => {
+          const tensors = entry.inputs.map(({ shape, dtype }, i) => b.input(`input${i}`, shape, dtype));
+          const outputs = [entry.build(tensors)].flat();
+          return { outputs: Object.fromEntries(outputs.map((t, i) => [`output${i}`, t])) };
+        });
+        const [result] = step.runSync([feed]);
+        built.outputs.forEach((t, i) => {
+          const want = exact.get(t.value)?.data as Float64Array;
+          compare(`output${i}`, result[`output${i}`], want, entry.kernelTolerance ?? 2e-6);
+        });
       });
-      const [result] = step.runSync([feed]);
-      built.outputs.forEach((t, i) => {
-        const want = exact.get(t.value)?.data as Float64Array;
-        compare(`output${i}`, result[`output${i}`], want, entry.kernelTolerance ?? 2e-6);
-      });
-    });
-  }
+    }
 
-  for (const entry of cases.filter((c) => !c.inputs.some((x) => x.values === 'special'))) {
-    test(`gradients of ${entry.op}: ${entry.name}`, () => {
-      const inputs = drawInputs(entry, 11);
-      // Each output is weighed by itself, so that cotangents are not all alike.
-      const withGradients = (tensors: Tensor[]): Tensor[] => {
-        const outputs = [entry.build(tensors)].flat().filter((t) => t.dtype === 'f32');
-        const floats = tensors.filter((t) => t.dtype === 'f32');
-        return gradients(outputs, outputs, floats).filter((t): t is Tensor => t !== null);
-      };
-      const built = buildCase({ ...entry, build: withGradients });
-      if (!built.outputs.length) return;
-      const exact = evaluateGraph(built.graph, new Map(built.inputs.map((t, i) => [t.value, inputs[i]])));
-      const step = compileStep(new StateSpace(machine), entry.name, (b): TracedStep => {
-        const tensors = entry.inputs.map(({ shape, dtype }, i) => b.input(`input${i}`, shape, dtype));
-        return { outputs: Object.fromEntries(withGradients(tensors).map((t, i) => [`d${i}`, t])) };
+    for (const entry of cases.filter((c) => !c.inputs.some((x) => x.values === 'special'))) {
+      test(`gradients of ${entry.op}: ${entry.name}`, () => {
+        const inputs = drawInputs(entry, 11);
+        // Each output is weighed by itself, so that cotangents are not all alike.
+        const withGradients = (tensors: Tensor[]): Tensor[] => {
+          const outputs = [entry.build(tensors)].flat().filter((t) => t.dtype === 'f32');
+          const floats = tensors.filter((t) => t.dtype === 'f32');
+          return gradients(outputs, outputs, floats).filter((t): t is Tensor => t !== null);
+        };
+        const built = buildCase({ ...entry, build: withGradients });
+        if (!built.outputs.length) return;
+        const exact = evaluateGraph(built.graph, new Map(built.inputs.map((t, i) => [t.value, inputs[i]])));
+        const step = compileStep(new StateSpace(machine), entry.name, (b): TracedStep => {
+          const tensors = entry.inputs.map(({ shape, dtype }, i) => b.input(`input${i}`, shape, dtype));
+          return { outputs: Object.fromEntries(withGradients(tensors).map((t, i) => [`d${i}`, t])) };
+        });
+        const [result] = step.runSync([Object.fromEntries(inputs.map((x, i) => [`input${i}`, x.data]))]);
+        built.outputs.forEach((t, i) => {
+          const want = exact.get(t.value)?.data as Float64Array;
+          compare(`d${i}`, result[`d${i}`], want, entry.kernelTolerance ?? 1e-5);
+        });
       });
-      const [result] = step.runSync([Object.fromEntries(inputs.map((x, i) => [`input${i}`, x.data]))]);
-      built.outputs.forEach((t, i) => {
-        const want = exact.get(t.value)?.data as Float64Array;
-        compare(`d${i}`, result[`d${i}`], want, entry.kernelTolerance ?? 1e-5);
-      });
-    });
-  }
-});
+    }
+  },
+);

@@ -51,7 +51,8 @@ describe.skipIf(machine.traits.host === 'oracle')('programs', () => {
       got.forEach((result, i) => {
         expect(result.loss[0]).toBeCloseTo(want[i].loss[0], 4);
         result.last.forEach((v, j) => {
-          if (Math.abs(v - want[i].last[j]) > 2e-5) expect.fail(`step ${i}, output ${j}: ${v}, wanted ${want[i].last[j]}`);
+          if (Math.abs(v - want[i].last[j]) > 2e-5)
+            expect.fail(`step ${i}, output ${j}: ${v}, wanted ${want[i].last[j]}`);
         });
       });
       for (const leaf of spaces[0].names()) {
@@ -70,7 +71,8 @@ describe.skipIf(machine.traits.host === 'oracle')('programs', () => {
     expect(step.plan.arenaBytes).toBeGreaterThan(10 * 32 * 4 * 48 * 4);
     const { arenaBytes, ioBytes, stateBytes } = step.plan;
     const total = arenaBytes + ioBytes + stateBytes;
-    const limited = () => compileStep(spaceOf(machine, cell, sizes), 'lstm', trainingStep(cell, sizes), { memoryLimit: total - 1 });
+    const limited = () =>
+      compileStep(spaceOf(machine, cell, sizes), 'lstm', trainingStep(cell, sizes), { memoryLimit: total - 1 });
     expect(limited).toThrowError(new RegExp(`${total} bytes`));
   });
 
@@ -85,7 +87,9 @@ describe.skipIf(machine.traits.host === 'oracle')('programs', () => {
     const step = compileStep(new StateSpace(machine), 'product', (b) => ({
       outputs: { y: matmul(b.input('x', [2, 3]), b.input('w', [3, 4])) },
     }));
-    expect(() => step.runSync([{ x: [1, 2, 3, 4, 5], w: new Array(12).fill(1) }])).toThrowError(/input x: expected 6 values, received 5/);
+    expect(() => step.runSync([{ x: [1, 2, 3, 4, 5], w: new Array(12).fill(1) }])).toThrowError(
+      /input x: expected 6 values, received 5/,
+    );
   });
 });
 

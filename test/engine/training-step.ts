@@ -74,7 +74,10 @@ export function spaceOf(machine: Machine, cell: StepCell, { features, units }: S
   for (const [name, shape] of Object.entries(shapes)) {
     space.declare(name, shape, { groups: cell.gates });
     const size = shape[0] * shape[1];
-    space.set(name, Float32Array.from({ length: size }, (_, i) => Math.sin(1 + i * 12.9898) / Math.sqrt(units)));
+    space.set(
+      name,
+      Float32Array.from({ length: size }, (_, i) => Math.sin(1 + i * 12.9898) / Math.sqrt(units)),
+    );
   }
   return space;
 }
@@ -89,10 +92,13 @@ export function trainingStep(cell: StepCell, { batch, time, features, units }: S
     const wide = cell.gates * units;
     const rows = Array.from({ length: cell.biases }, (_, i) => reshape(slice(biases, [i, 0], [1, wide]), [wide]));
     const init = Array.from({ length: cell.carries }, () => broadcastTo(b.constant(0), [batch, units]));
-    const { outputs } = scan({ init, sequences: [x], constants: [w, u, ...rows], length: time }, (carry, [now], weights) => {
-      const next = cell.step(carry, now, weights);
-      return { carry: next, outputs: [next[0]] };
-    });
+    const { outputs } = scan(
+      { init, sequences: [x], constants: [w, u, ...rows], length: time },
+      (carry, [now], weights) => {
+        const next = cell.step(carry, now, weights);
+        return { carry: next, outputs: [next[0]] };
+      },
+    );
     const loss = mean(square(sub(outputs[0], y)));
     const weights = [w, u, biases];
     const found = gradients([loss], [b.constant(1)], weights);
