@@ -1,4 +1,4 @@
-/** Runs the contract of the machine on the addon with sanitizers. Further arguments go to vitest. */
+/** Runs the contracts of the machine and of the compiled operations on the addon with sanitizers. Further arguments go to vitest. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ function library(name) {
 
 const suite = spawnSync(
   process.execPath,
-  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', 'test/vm', '--pool=forks', ...process.argv.slice(2)],
+  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', 'test/vm', 'test/engine', '--pool=forks', ...process.argv.slice(2)],
   {
     cwd: root,
     stdio: 'inherit',

@@ -212,8 +212,6 @@ class MachineStep implements CompiledStep {
   private readonly compiled: Compilation;
   private readonly program: () => LoadedProgram;
   private readonly writesState: boolean;
-  /** Memory of the last run, kept for the next one of that size. */
-  private spare: Float32Array | null = null;
 
   constructor(space: StateSpace, compiled: Compilation, program: () => LoadedProgram) {
     this.space = space;
@@ -248,9 +246,7 @@ class MachineStep implements CompiledStep {
 
   private feed(feeds: readonly Feed[]): Float32Array {
     const { inputs, ioFloats } = this.compiled;
-    const floats = ioFloats * feeds.length;
-    const io = this.spare?.length === floats ? this.spare : this.space.machine.allocate(floats);
-    this.spare = null;
+    const io = this.space.takeIo(ioFloats * feeds.length);
     const integers = new Int32Array(io.buffer, io.byteOffset, io.length);
     feeds.forEach((feed, step) => {
       for (const { name, value, layout, offset } of inputs)
@@ -272,7 +268,7 @@ class MachineStep implements CompiledStep {
       }
       return result;
     });
-    this.spare = io;
+    this.space.returnIo(io);
     return results;
   }
 }

@@ -28,6 +28,7 @@ export class StateSpace {
   private readonly exact = new Map<string, Float64Array>();
   private memory: Float32Array;
   private size = 0;
+  private io: Float32Array | null = null;
 
   constructor(machine: Machine) {
     this.machine = machine;
@@ -51,6 +52,18 @@ export class StateSpace {
       this.memory = larger;
     }
     return this.memory;
+  }
+
+  /** Memory of at least so many elements for the io of a run. One piece is kept and grows, whatever the shapes of the steps. */
+  takeIo(floats: number): Float32Array {
+    const kept = this.io;
+    this.io = null;
+    return kept && kept.length >= floats ? kept : this.machine.allocate(floats);
+  }
+
+  /** Gives it back for the next run. */
+  returnIo(memory: Float32Array): void {
+    if (!this.io || this.io.length < memory.length) this.io = memory;
   }
 
   /** Adds a leaf of zeros. */
