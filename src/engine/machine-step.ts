@@ -224,15 +224,20 @@ class MachineStep implements CompiledStep {
   async run(feeds: readonly Feed[]): Promise<Result[]> {
     const io = this.feed(feeds);
     const { machine, buffer } = this.space;
-    await machine.run(this.program(), buffer, io, this.options(feeds.length));
+    await machine.run(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
     return this.results(io, feeds.length);
   }
 
   runSync(feeds: readonly Feed[]): Result[] {
     const io = this.feed(feeds);
     const { machine, buffer } = this.space;
-    machine.runSync(this.program(), buffer, io, this.options(feeds.length));
+    machine.runSync(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
     return this.results(io, feeds.length);
+  }
+
+  /** The part of a piece of io that a run needs: what a worker is sent. */
+  private used(io: Float32Array, steps: number): Float32Array {
+    return io.subarray(0, this.compiled.ioFloats * steps);
   }
 
   explain(): string {
