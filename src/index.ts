@@ -3,10 +3,14 @@
 
 // Models
 export { sequential } from './train/sequential.ts';
-export { modelFromKerasConfig } from './train/sequential.ts';
+export { modelFromKerasConfig } from './train/from-keras.ts';
+export { input } from './train/functional.ts';
+export { model } from './train/functional.ts';
+export type { FunctionalOptions } from './train/functional.ts';
 export { loadModel } from './train/load.ts';
 export { modelFromBytes } from './train/load.ts';
 export { explain } from './train/explain.ts';
+export { explainMask } from './train/explain-mask.ts';
 export type { Model } from './train/model.ts';
 export type { Sequential } from './train/sequential.ts';
 export type { ModelOptions } from './train/model-options.ts';
@@ -25,7 +29,17 @@ export type { KerasConfigOptions } from './formats/keras-config.ts';
 export { layers } from './layers/all.ts';
 export { defineCell } from './layers/cell.ts';
 export { defineLayer } from './layers/layer.ts';
+export { registerLayer } from './layers/from-keras.ts';
+export { SymbolicTensor } from './layers/symbolic.ts';
+export type { ApplyOptions } from './layers/symbolic.ts';
 export { initializers } from './layers/initializers.ts';
+export { regularizers } from './layers/regularizers.ts';
+export { constraints } from './layers/constraints.ts';
+export { checkGradients } from './train/check-gradients.ts';
+export type { CheckedGradient } from './train/check-gradients.ts';
+export type { CheckGradientsOptions } from './train/check-gradients.ts';
+export type { Constraint } from './layers/constraints.ts';
+export type { Regularizer } from './layers/regularizers.ts';
 export type { Activation } from './layers/activations.ts';
 export type { ActivationLike } from './layers/activations.ts';
 export type { Cell } from './layers/cell.ts';
@@ -59,7 +73,7 @@ export type { FitOptions } from './train/fit.ts';
 // Arrays, random numbers, operations, text
 export { NdArray } from './core/array.ts';
 export { RandomKey } from './core/random.ts';
-export * as ops from './ops/namespace.ts';
+export { ops } from './layers/symbolic-ops.ts';
 export * as text from './text/all.ts';
 export type { Shape } from './core/shape.ts';
 export type { Tensor } from './ops/tensor.ts';
@@ -69,6 +83,9 @@ export type { TensorLike } from './ops/tensor.ts';
 export { parseLabelledTexts } from './data/labelled-texts.ts';
 export { readLabelledTexts } from './data/labelled-texts.ts';
 export { stratifiedSplit } from './data/split.ts';
+export { plotModel } from './inspect/plot-model.ts';
+export type { PlotModelOptions } from './inspect/plot-model.ts';
+export type { ModelStructure } from './train/structure.ts';
 export { plotHistory } from './inspect/plot-history.ts';
 export type { LabelledTextOptions } from './data/labelled-texts.ts';
 export type { LabelledTexts } from './data/labelled-texts.ts';
@@ -83,7 +100,10 @@ export { Segment } from './ir/kernels.ts';
 
 // Hosts and errors
 export { openMachine } from './vm/open.ts';
+export { getThreads } from './vm/threads.ts';
+export { setThreads } from './vm/threads.ts';
 export { UnrolledError } from './core/errors.ts';
 export type { ErrorCode } from './core/errors.ts';
 export type { Machine } from './vm/vm.ts';
 export type { MachineOptions } from './vm/open.ts';
+export type { ThreadOptions } from './vm/threads.ts';

@@ -94,7 +94,14 @@ export async function buildAddon({ target = 'unrolled.node', flags = [], linkFla
   }
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
   const [command, ...prefix] = compiler.split(' ').filter(Boolean);
-  const flagsOf = { ...sets[process.arch], verify: [], dispatch: [], 'hosts/node': [`-I${headers}`] };
+  const flagsOf = {
+    ...sets[process.arch],
+    verify: [],
+    share: [],
+    dispatch: [],
+    'hosts/threads': ['-pthread'],
+    'hosts/node': [`-I${headers}`],
+  };
   const sources = filesUnder(native).filter((file) => /\.(cc|h)$/.test(file));
   const stamp = digest([
     ...sources.sort().flatMap((file) => [file.slice(root.length), readFileSync(file)]),
@@ -132,7 +139,7 @@ export async function buildAddon({ target = 'unrolled.node', flags = [], linkFla
       for (let job = jobs.shift(); job; job = jobs.shift()) built.push(await job());
     }),
   );
-  const link = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared'];
+  const link = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread'];
   const temporary = `${output}.${process.pid}`;
   const args = [...prefix, ...link, ...linkFlags, ...built.sort(), '-o', temporary];
   const { ok, output: text } = await run(command, args);

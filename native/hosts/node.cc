@@ -11,14 +11,17 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "hosts/threads.h"
 #include "limits.h"
 #include "machine.h"
+#include "share.h"
 
 using namespace unrolled;
 
 namespace {
 
 constexpr i32 STATUS_NO_MEMORY = 2;
+constexpr size_t RUN_ARGUMENTS = 8;
 
 void* allocateAligned(size_t bytes) {
   void* p = nullptr;
@@ -72,6 +75,22 @@ ArenaPool& pool() {
 struct Program {
   std::atomic<int> owners{1};
   i32* encoded;
+  /** What threads may share out: found when the first run asks for threads. */
+  std::once_flag sharesFound;
+  std::vector<Share> shares;
+  unrolled::index scratch = 0;
+
+  void findShares() {
+    std::call_once(sharesFound, [this] {
+      shares.resize(encoded[header_code]);
+      scratch = unrolled::findShares(encoded, shares.data());
+    });
+  }
+  bool worthThreads(i32 smallest) const {
+    for (const Share& share : shares)
+      if (share.units && share.cost >= smallest) return true;
+    return false;
+  }
   size_t arenaBytes() const { return ((size_t)encoded[header_arena] + SLACK) * 4; }
   size_t slotBytes() const { return (size_t)encoded[header_slots] * sizeof(float*); }
   void release() {
@@ -86,22 +105,57 @@ struct Job {
   const InstructionSet* set;
   Program* program;
   Run run;
+  i32 threads = 1;
+  i32 smallest = 0;
   napi_async_work work = nullptr;
   napi_deferred deferred = nullptr;
   napi_ref memories[2] = {};
 
   void execute() {
     ArenaPool::Arena arena;
-    const size_t floats = (program->arenaBytes() + 63) / 64 * 64;
-    if (!pool().take(floats + program->slotBytes(), arena)) {
+    const size_t floats = (program->arenaBytes() + 63) / 64 * 64, slots = (program->slotBytes() + 63) / 64 * 64;
+    if (threads > 1) {
+      program->findShares();
+      if (!program->worthThreads(smallest)) threads = 1;
+    }
+    const size_t own = slots + (threads > 1 ? ((size_t)program->scratch * 4 + 63) / 64 * 64 : 0);
+    if (!pool().take(floats + threads * own, arena)) {
       run.status = STATUS_NO_MEMORY;
       return;
     }
     run.encoded = program->encoded;
     run.arena = (float*)arena.memory;
     run.slots = (float**)((char*)arena.memory + floats);
-    set->run(run);
+    if (threads == 1 || !runOnThreads(floats, slots, own)) set->run(run);
     pool().give(arena);
+  }
+
+ private:
+  /** The slots and the scratch of a thread stand behind each other, and the threads behind the arena. False where no crew is free. */
+  bool runOnThreads(size_t floats, size_t slots, size_t own) {
+    struct Meeting : Crew {
+      MeetingPoint point;
+      const InstructionSet* set;
+      std::vector<Run> runs;
+      Meeting(const Crew& crew, const InstructionSet* set) : Crew(crew), point(crew.count), set(set), runs(crew.count) {}
+    };
+    const auto meet = [](Crew& crew, bool stop) { return static_cast<Meeting&>(crew).point.meet(stop); };
+    Meeting meeting({program->shares.data(), threads, smallest, meet}, set);
+    for (i32 thread = 0; thread < threads; thread++) {
+      char* memory = (char*)run.arena + floats + thread * own;
+      Run& part = meeting.runs[thread] = run;
+      part.crew = &meeting;
+      part.thread = thread;
+      part.slots = (float**)memory;
+      part.scratch = (float*)(memory + slots);
+    }
+    const auto work = [](void* data, int thread) {
+      Meeting& meeting = *(Meeting*)data;
+      meeting.set->run(meeting.runs[thread]);
+    };
+    if (!shareOut(threads, work, &meeting)) return false;
+    run = meeting.runs[0];
+    return true;
   }
 };
 
@@ -200,20 +254,21 @@ napi_value load(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/** Reads (set, program, state, io, ioStride, steps); lengths were checked by the caller. */
+/** Reads (set, program, state, io, ioStride, steps, threads, smallest); lengths and counts were checked by the caller. */
 bool readJob(napi_env env, napi_callback_info info, Job& job, napi_value* arguments) {
-  size_t count = 6, length;
+  size_t count = RUN_ARGUMENTS, length;
   napi_typedarray_type type;
-  int64_t set, stride, steps;
+  int64_t set, stride, steps, threads;
   void *program, *state, *io;
   const InstructionSet* all[4];
   const int available = availableSets(all);
-  if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < 6 ||
+  if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < RUN_ARGUMENTS ||
       napi_get_value_int64(env, arguments[0], &set) != napi_ok || set < 0 || set >= available ||
       napi_get_value_external(env, arguments[1], &program) != napi_ok ||
       napi_get_typedarray_info(env, arguments[2], &type, &length, &state, nullptr, nullptr) != napi_ok ||
       napi_get_typedarray_info(env, arguments[3], &type, &length, &io, nullptr, nullptr) != napi_ok ||
-      napi_get_value_int64(env, arguments[4], &stride) != napi_ok || napi_get_value_int64(env, arguments[5], &steps) != napi_ok) {
+      napi_get_value_int64(env, arguments[4], &stride) != napi_ok || napi_get_value_int64(env, arguments[5], &steps) != napi_ok ||
+      napi_get_value_int64(env, arguments[6], &threads) != napi_ok || napi_get_value_int32(env, arguments[7], &job.smallest) != napi_ok) {
     napi_throw_error(env, nullptr, "unrolled: wrong arguments of a run");
     return false;
   }
@@ -224,6 +279,7 @@ bool readJob(napi_env env, napi_callback_info info, Job& job, napi_value* argume
   job.run.io = (float*)io;
   job.run.ioStride = stride;
   job.run.steps = steps;
+  job.threads = threads < 1 ? 1 : threads > MOST_THREADS ? (i32)MOST_THREADS : (i32)threads;
   return true;
 }
 
@@ -239,7 +295,7 @@ napi_value outcome(napi_env env, const Run& run) {
 /** runSync(...): undefined where all went well, else the outcome. */
 napi_value runSync(napi_env env, napi_callback_info info) {
   Job job;
-  napi_value arguments[6];
+  napi_value arguments[RUN_ARGUMENTS];
   if (!readJob(env, info, job, arguments)) return nullptr;
   job.execute();
   return job.run.status == STATUS_OK ? nullptr : outcome(env, job.run);
@@ -257,7 +313,7 @@ void finish(napi_env env, napi_status, void* data) {
 /** run(...): the same on a thread of the pool; a promise of the outcome. */
 napi_value run(napi_env env, napi_callback_info info) {
   Job* job = new Job;
-  napi_value arguments[6], promise, name;
+  napi_value arguments[RUN_ARGUMENTS], promise, name;
   if (!readJob(env, info, *job, arguments)) {
     delete job;
     return nullptr;
@@ -274,7 +330,16 @@ napi_value run(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
+/** Environments (the main thread, workers) that have loaded the addon; its code may go away with the last one. */
+std::atomic<int> environments{0};
+
+void leave(void*) {
+  if (--environments == 0) dismissThreads();
+}
+
 NAPI_MODULE_INIT() {
+  environments++;
+  CHECK(napi_add_env_cleanup_hook(env, leave, nullptr));
   const struct {
     const char* name;
     napi_callback call;

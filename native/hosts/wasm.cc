@@ -41,7 +41,7 @@ EXPORT(faultPosition) i32 faultPosition() { return fault.position; }
 /** The status; further numbers by the functions below. */
 EXPORT(run)
 i32 run(const i32* encoded, float* arena, float* state, float* io, float** slots, i32 ioStride, i32 steps) {
-  result = {encoded, arena, state, io, slots, ioStride, steps, 0, 0, 0, 0};
+  result = {encoded, arena, state, io, slots, ioStride, steps, nullptr, 0, nullptr, 0, 0, 0, 0};
   UNROLLED_SET.run(result);
   return result.status;
 }

@@ -1,13 +1,29 @@
-// Loops whose rows are ordered by length: which rows of a step are computed, and what becomes of the others.
+// Which rows (or blocks, vectors) of an instruction are done: all of them, the share of a thread, and in loops whose rows are ordered by
+// length those that are active.
 
-/** Rows of the loop that runs now: instructions of `all` rows do the first `now`. */
-struct Active {
-  index all;
-  index now;
-  index of(index rows) const { return rows == all ? now : rows; }
+struct Span {
+  index first;
+  index end;
 };
 
-constexpr Active allRows = {-1, 0};
+INLINE Span within(Span a, Span b) {
+  const index first = a.first > b.first ? a.first : b.first, end = a.end < b.end ? a.end : b.end;
+  return {first, end < first ? first : end};
+}
+
+/** Rows of the loop that runs now: instructions of `all` rows do those of `now`, and hold those of `rest`. */
+struct Active {
+  index all;
+  Span now;
+  Span rest;
+  Span of(index rows) const { return rows == all ? now : Span{0, rows}; }
+  Span held(index rows) const { return rows == all ? rest : Span{0, 0}; }
+  Span vectors(index count, index perRow) const {
+    return all > 0 && count == perRow * all ? Span{perRow * now.first, perRow * now.end} : Span{0, count};
+  }
+};
+
+constexpr Active allRows = {-1, {0, 0}, {0, 0}};
 
 INLINE index clampCount(i32 count, index most) { return count < 0 ? 0 : count < most ? count : most; }
 
@@ -16,12 +32,12 @@ INLINE void zeroRow(float* row, index blocks, index step) {
     UNROLL for (int i = 0; i < BV; i++) store(row + i * VW, vf{});
 }
 
-static void runHold(const i32* code, float* const* slots, const Active& active) {
+static void runHold(const i32* code, float* const* slots, Span held) {
   using namespace hold_field;
   const index blockCount = code[blocks], to = code[dstPitch], step = code[dstStep], from = code[srcPitch];
   float* target = slots[code[dst]] + code[dst + 1];
   const float* source = slots[code[src]] + code[src + 1];
-  for (index r = active.of(code[rows]); r < code[rows]; r++) {
+  for (index r = held.first; r < held.end; r++) {
     float* row = target + r * to;
     if (!code[kind]) {
       zeroRow(row, blockCount, step);

@@ -141,13 +141,12 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
   }
 }
 
-static void runChain(const i32* code, float* const* slots, const Active& active) {
+/** The vectors of `span`; registers stand in scratch. */
+static void runChain(const i32* code, float* const* slots, Span span, float* scratch) {
   using namespace chain_field;
-  const index all = code[chain_field::vectors], perRow = code[chain_field::perRow], block = code[chain_field::block];
+  const index perRow = code[chain_field::perRow], block = code[chain_field::block];
   const i32 registers = code[chain_field::registers];
-  const index vectors = active.all > 0 && all == perRow * active.all ? perRow * active.now : all;
-  if (!vectors) return;
-  float* scratch = slots[code[chain_field::scratch]] + code[chain_field::scratch + 1];
+  if (span.first == span.end) return;
   const i32 viewCount = code[views];
   const i32* view = code + views + 1;
   Operand operands[MAXIMUM_OPERANDS];
@@ -157,10 +156,12 @@ static void runChain(const i32* code, float* const* slots, const Active& active)
   }
   for (i32 i = 0; i < registers; i++) operands[viewCount + i] = {scratch + i * block * LANES, LANES, nullptr, 0, 0};
   const i32 count = *view;
-  for (index v0 = 0;;) {
-    const index n = vectors - v0 < block ? vectors - v0 : block;
+  if (span.first)
+    for (i32 i = 0; i < viewCount; i++) operands[i].now += span.first * operands[i].step;
+  for (index v0 = span.first;;) {
+    const index n = span.end - v0 < block ? span.end - v0 : block;
     chainBlock(view + 1, count, operands, v0, n, perRow);
-    if ((v0 += n) >= vectors) break;
+    if ((v0 += n) >= span.end) break;
     for (i32 i = 0; i < viewCount; i++) operands[i].now += n * operands[i].step;
   }
 }

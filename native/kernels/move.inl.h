@@ -6,15 +6,16 @@ INLINE void copyRun(i32* dst, const i32* src, index count) {
   for (; i < count; i++) dst[i] = src[i];
 }
 
-static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst, const Active& active = allRows) {
+static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst, index size) {
   using namespace copy_field;
   if (!count) {
     *dst = *src;
     return;
   }
-  const index size = active.of(dims[dims_size]), from = dims[dims_srcStride], to = dims[dims_dstStride];
+  const index from = dims[dims_srcStride], to = dims[dims_dstStride];
   if (count > 1) {
-    for (index i = 0; i < size; i++) copyDimensions(dims + dims_integers, count - 1, src + i * from, dst + i * to);
+    const i32* inner = dims + dims_integers;
+    for (index i = 0; i < size; i++) copyDimensions(inner, count - 1, src + i * from, dst + i * to, inner[dims_size]);
   } else if (from == 1 && to == 1) {
     copyRun(dst, src, size);
   } else if (to == 1) {
@@ -24,22 +25,36 @@ static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst,
   }
 }
 
-static void runCopy(const i32* code, float* const* slots, const Active& active) {
+/** The size of the first dimension: 1 where there is none. */
+INLINE index copyRows(const i32* code) {
   using namespace copy_field;
-  copyDimensions(code + dims + 1, code[dims], (const i32*)(slots[code[src]] + code[src + 1]), (i32*)(slots[code[dst]] + code[dst + 1]), active);
+  return code[dims] ? code[dims + 1 + dims_size] : 1;
 }
 
-static void runFill(const i32* code, float* const* slots) {
+static void runCopy(const i32* code, float* const* slots, Span span) {
+  using namespace copy_field;
+  const i32* first = code + dims + 1;
+  const i32* from = (const i32*)(slots[code[src]] + code[src + 1]);
+  i32* to = (i32*)(slots[code[dst]] + code[dst + 1]);
+  if (span.first) {
+    from += span.first * first[dims_srcStride];
+    to += span.first * first[dims_dstStride];
+  }
+  copyDimensions(first, code[dims], from, to, span.end - span.first);
+}
+
+static void runFill(const i32* code, float* const* slots, Span span) {
   using namespace fill_field;
   i32* to = (i32*)(slots[code[dst]] + code[dst + 1]);
   const i32 word = code[value];
-  for (index i = 0; i < code[count]; i++) to[i] = word;
+  for (index i = span.first; i < span.end; i++) to[i] = word;
 }
 
-/** Walks ids that stand in rows of `inner`; stops and gives false where f does. */
+/** Walks the ids of `span`, which stand in rows of `inner`. */
 template <class F>
-INLINE void eachId(const i32* ids, index rows, index inner, index pitch, F f) {
-  for (index r = 0, i = 0; r < rows; r++, i++) {
+INLINE void eachId(const i32* ids, Span span, index inner, index pitch, F f) {
+  ids += span.first / inner * pitch;
+  for (index r = span.first, i = r % inner; r < span.end; r++, i++) {
     if (i == inner) {
       i = 0;
       ids += pitch;
@@ -55,7 +70,7 @@ INLINE const i32* idsOf(const i32* code, float* const* slots, int field) {
 /** The first id outside 0..vocabulary-1: true, and the id. */
 static bool findBadId(const i32* ids, index rows, index inner, index pitch, i32 vocabulary, i32& bad) {
   bool found = false;
-  eachId(ids, rows, inner, pitch, [&](index, i32 id) {
+  eachId(ids, {0, rows}, inner, pitch, [&](index, i32 id) {
     if (!found && (id < 0 || id >= vocabulary)) {
       found = true;
       bad = id;
@@ -64,43 +79,45 @@ static bool findBadId(const i32* ids, index rows, index inner, index pitch, i32 
   return found;
 }
 
-/** False and the id where one is out of range; nothing is written then. */
-static bool runGather(const i32* code, float* const* slots, i32& bad) {
+/** The rows of `span`. False and the id where one of all rows is out of range; nothing is written then. */
+static bool runGather(const i32* code, float* const* slots, Span span, i32& bad) {
   using namespace gather_field;
   const i32* from = idsOf(code, slots, ids);
   if (findBadId(from, code[rows], code[inner], code[idsPitch], code[vocabulary], bad)) return false;
   const float* source = slots[code[table]] + code[table + 1];
   float* to = slots[code[dst]] + code[dst + 1];
   const index width = (index)code[blocks] * LANES, step = code[tablePitch], pitch = code[dstPitch];
-  eachId(from, code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+  eachId(from, span, code[inner], code[idsPitch], [&](index r, i32 id) {
     const float* row = source + id * step;
     for (index c = 0; c < width; c += VW) store(to + r * pitch + c, load(row + c));
   });
   return true;
 }
 
-static bool runScatterAdd(const i32* code, float* const* slots, i32& bad) {
+/** The blocks of `span`; ids as in GATHER. */
+static bool runScatterAdd(const i32* code, float* const* slots, Span span, i32& bad) {
   using namespace scatter_add_field;
   const i32* from = idsOf(code, slots, ids);
   if (findBadId(from, code[rows], code[inner], code[idsPitch], code[vocabulary], bad)) return false;
-  const float* source = slots[code[src]] + code[src + 1];
-  float* to = slots[code[dst]] + code[dst + 1];
-  const index width = (index)code[blocks] * LANES, step = code[srcPitch], pitch = code[dstPitch];
+  const float* source = slots[code[src]] + code[src + 1] + span.first * LANES;
+  float* to = slots[code[dst]] + code[dst + 1] + span.first * LANES;
+  const index width = (span.end - span.first) * LANES, step = code[srcPitch], pitch = code[dstPitch];
   for (index v = 0; v < code[vocabulary]; v++)
     for (index c = 0; c < width; c += VW) store(to + v * pitch + c, vf{});
-  eachId(from, code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+  if (!width) return true;
+  eachId(from, {0, code[rows]}, code[inner], code[idsPitch], [&](index r, i32 id) {
     float* row = to + id * pitch;
     for (index c = 0; c < width; c += VW) store(row + c, load(row + c) + load(source + r * step + c));
   });
   return true;
 }
 
-static void runOneHot(const i32* code, float* const* slots) {
+static void runOneHot(const i32* code, float* const* slots, Span span) {
   using namespace one_hot_field;
   float* to = slots[code[dst]] + code[dst + 1];
   const index width = (index)code[blocks] * LANES, pitch = code[dstPitch];
   const i32 classes = code[depth];
-  eachId(idsOf(code, slots, ids), code[rows], code[inner], code[idsPitch], [&](index r, i32 id) {
+  eachId(idsOf(code, slots, ids), span, code[inner], code[idsPitch], [&](index r, i32 id) {
     for (index c = 0; c < width; c += VW) store(to + r * pitch + c, vf{});
     if (id >= 0 && id < classes) to[r * pitch + id] = 1;
   });
@@ -120,15 +137,16 @@ INLINE void philox(u32 k0, u32 k1, u32 c0, u32 c1, u32 c2, u32 c3, u32 (&out)[4]
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-static void runRandom(const i32* code, float* const* slots) {
+static void runRandom(const i32* code, float* const* slots, Span span) {
   using namespace random_field;
   const i32* seed = idsOf(code, slots, key);
   float* to = slots[code[dst]] + code[dst + 1];
   u32 words[4] = {};
-  u32 i = 0;
-  for (index r = 0; r < code[rows]; r++)
-    for (index c = 0; c < code[cols]; c++, i++) {
-      if (i % 4 == 0) philox((u32)seed[0], (u32)seed[1], i / 4, 0, (u32)code[stream], 0, words);
+  u32 i = (u32)(span.first * code[cols]);
+  bool drawn = false;
+  for (index r = span.first; r < span.end; r++)
+    for (index c = 0; c < code[cols]; c++, i++, drawn = true) {
+      if (i % 4 == 0 || !drawn) philox((u32)seed[0], (u32)seed[1], i / 4, 0, (u32)code[stream], 0, words);
       to[r * code[pitch] + c] = (float)(words[i % 4] >> 8) * 5.9604644775390625e-8f;
     }
 }

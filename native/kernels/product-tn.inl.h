@@ -135,13 +135,14 @@ struct RowBlocks {
 
 enum { MOST_RUNS = 512 };
 
-static void runProductTN(const i32* code, float* const* slots) {
+/** The blocks of B in `span`; panels are packed in `buffer`. */
+static void runProductTN(const i32* code, float* const* slots, Span span, float* buffer) {
   using namespace product_tn_field;
-  const index rowCount = code[rows], blockCount = code[blocks], bStep = code[bPitch];
-  const float* matrix = slots[code[b]] + code[b + 1];
+  const index rowCount = code[rows], blockCount = span.end - span.first, bStep = code[bPitch], left = span.first * LANES;
+  if (code[blocks] && !blockCount) return;
+  const float* matrix = slots[code[b]] + code[b + 1] + left;
   const bool add = code[accumulate];
-  float* columnSums = code[sums] ? slots[code[sumAt]] + code[sumAt + 1] : nullptr;
-  float* buffer = slots[code[scratch]] + code[scratch + 1];
+  float* columnSums = code[sums] ? slots[code[sumAt]] + code[sumAt + 1] + left : nullptr;
   const i32 count = code[segments];
   const i32* list = code + segments + 1;
   index widest = 0;
@@ -150,7 +151,8 @@ static void runProductTN(const i32* code, float* const* slots) {
 
   if (columnSums && !add) zeroMatrix(columnSums, 0, 1, blockCount * LANES);
 
-  const index perRow = blockCount * LANES + widest;
+  // By all blocks, so that the sums of the columns do not depend on the span.
+  const index perRow = code[blocks] * LANES + widest;
   index depth = perRow ? code[scratchFloats] / perRow : 1;
   const bool packed = depth > 0;
   if (depth > code[kBlock] || depth < 1) depth = code[kBlock];
@@ -171,7 +173,7 @@ static void runProductTN(const i32* code, float* const* slots) {
       const i32* s = list + i * segments_integers;
       const index aPitch = s[segments_pitch], colCount = s[segments_cols], dstStep = s[segments_dstPitch];
       const float* a = slots[s[segments_at]] + s[segments_at + 1];
-      float* dst = slots[s[segments_dst]] + s[segments_dst + 1];
+      float* dst = slots[s[segments_dst]] + s[segments_dst + 1] + left;
       if (packed)
         for (int r = 0; r < runCount; r++) packColumns(a, aPitch, runs[r], k, colCount, aPacked);
       const float* aBlock = a + runs[0].from * aPitch;
@@ -195,7 +197,7 @@ static void runProductTN(const i32* code, float* const* slots) {
   if (!started)
     for (i32 i = 0; i < count; i++) {
       const i32* s = list + i * segments_integers;
-      zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1], s[segments_dstPitch], s[segments_cols], blockCount * LANES);
+      zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1] + left, s[segments_dstPitch], s[segments_cols], blockCount * LANES);
     }
 }
 

@@ -174,10 +174,36 @@ static void allPanels(Product product, index rows, index blocks, index panelBloc
   }
 }
 
-static void runProduct(const i32* code, float* const* slots, const Active& active) {
+/** Goes on by some rows: A, init and dst. */
+static void moveRows(Product& product, Segment* list, index by) {
+  for (i32 i = 0; i < product.segmentCount; i++) list[i].at += by * list[i].pitch;
+  product.dst += by * product.dstPitch;
+  if (product.init) product.init += by * product.initPitch;
+}
+
+/** The rows of `span` that are valid in their groups; product stands at the first. */
+static __attribute__((noinline)) void groupsProduct(const i32* code, float* const* slots, Span span, Product& product, Segment* list) {
   using namespace product_field;
-  const index rowCount = active.of(code[rows]), blockCount = code[blocks], panelBlocks = code[panel], k = code[total];
-  if (!rowCount || !blockCount) return;
+  const i32* counts = (const i32*)(slots[code[countsAt]] + code[countsAt + 1]);
+  const index perGroup = code[groupRows];
+  index row = span.first;
+  for (i32 g = 0; g < code[groups]; g++) {
+    const index from = g * perGroup, middle = from + clampCount(counts[g], perGroup);
+    const Span valid = within(span, {from, middle}), rest = within(span, {middle, from + perGroup});
+    if (valid.first < valid.end) {
+      moveRows(product, list, valid.first - row);
+      row = valid.first;
+      allPanels(product, valid.end - valid.first, code[blocks], code[panel], code[total], code[rows] == 1);
+    }
+    if (code[fill])
+      for (index r = rest.first; r < rest.end; r++) zeroRow(product.dst + (r - row) * product.dstPitch, code[blocks], LANES);
+  }
+}
+
+static void runProduct(const i32* code, float* const* slots, Span span) {
+  using namespace product_field;
+  const index blockCount = code[blocks];
+  if (span.first == span.end || !blockCount) return;
   Segment list[MAXIMUM_SEGMENTS];
   const i32 count = code[segments];
   const i32* s = code + segments + 1;
@@ -191,30 +217,28 @@ static void runProduct(const i32* code, float* const* slots, const Active& activ
   product.initPitch = code[init] == init_matrix ? code[initPitch] : 0;
   product.dst = slots[code[dst]] + code[dst + 1];
   product.dstPitch = code[dstPitch];
-  // One row has a path of its own, which sums in another order: it must not depend on how many rows are active.
-  const bool single = code[rows] == 1;
-  if (!code[groups]) return allPanels(product, rowCount, blockCount, panelBlocks, k, single);
-  const i32* counts = (const i32*)(slots[code[countsAt]] + code[countsAt + 1]);
-  const index perGroup = code[groupRows];
-  for (i32 g = 0; g < code[groups]; g++) {
-    const index valid = clampCount(counts[g], perGroup);
-    if (valid) allPanels(product, valid, blockCount, panelBlocks, k, single);
-    if (code[fill])
-      for (index r = valid; r < perGroup; r++) zeroRow(product.dst + r * product.dstPitch, blockCount, LANES);
-    for (i32 i = 0; i < count; i++) list[i].at += perGroup * list[i].pitch;
-    product.dst += perGroup * product.dstPitch;
-    if (product.init) product.init += perGroup * product.initPitch;
-  }
+  if (span.first) moveRows(product, list, span.first);
+  if (code[groups]) return groupsProduct(code, slots, span, product, list);
+  // One row has a path of its own, which sums in another order: it must not depend on how many rows are done here.
+  allPanels(product, span.end - span.first, blockCount, code[panel], code[total], code[rows] == 1);
 }
 
-static void runPack(const i32* code, float* const* slots) {
+INLINE index panelsOf(const i32* code) {
+  using namespace pack_field;
+  return code[panel] ? ((index)code[blocks] + code[panel] - 1) / code[panel] : 1;
+}
+
+/** The panels of `span`; a plain vector is one panel. */
+static void runPack(const i32* code, float* const* slots, Span span) {
   using namespace pack_field;
   float* out = slots[code[dst]] + code[dst + 1];
   const index panelBlocks = code[panel], blockCount = code[blocks], colCount = code[cols], across = code[nStep];
   const i32 count = code[runs];
-  const index columns = panelBlocks ? blockCount * LANES : 1;
-  for (index first = 0; first < columns;) {
-    const index rest = columns - first, width = panelBlocks && panelBlocks * LANES < rest ? panelBlocks * LANES : rest;
+  const index all = panelBlocks ? blockCount * LANES : 1, each = panelBlocks ? panelBlocks * LANES : 1;
+  const index columns = span.end * each < all ? span.end * each : all;
+  out += span.first * each * code[total];
+  for (index first = span.first * each; first < columns;) {
+    const index rest = columns - first, width = each < rest ? each : rest;
     const index used = colCount - first < 0 ? 0 : colCount - first < width ? colCount - first : width;
     const i32* run = code + runs + 1;
     for (i32 i = 0; i < count; i++, run += runs_integers) {
@@ -260,13 +284,12 @@ INLINE float dot(const float* a, index step, const float* w, index count) {
   return sum;
 }
 
-static void runMatvec(const i32* code, float* const* slots, const Active& active) {
+static void runMatvec(const i32* code, float* const* slots, Span span) {
   using namespace matvec_field;
-  const index rowCount = active.of(code[rows]);
   float* out = slots[code[dst]] + code[dst + 1];
   const float* start = code[init] == init_zero ? nullptr : slots[code[initAt]] + code[initAt + 1];
   const index startStep = code[init] == init_matrix;
-  for (index r = 0; r < rowCount; r++) {
+  for (index r = span.first; r < span.end; r++) {
     const float* w = slots[code[matvec_field::w]] + code[matvec_field::w + 1];
     float sum = start ? start[r * startStep] : 0;
     const i32* s = code + segments + 1;

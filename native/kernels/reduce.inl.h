@@ -34,14 +34,14 @@ static float reduceRow(int kind, const float* src, index cols) {
   return result;
 }
 
-static void runReduceLast(const i32* code, float* const* slots) {
+static void runReduceLast(const i32* code, float* const* slots, Span span) {
   using namespace reduce_last_field;
   const int how = code[kind];
-  const index rowCount = code[rows], colCount = code[cols], srcPitch = code[pitch], innerCount = code[inner];
-  const float* from = slots[code[src]] + code[src + 1];
+  const index colCount = code[cols], srcPitch = code[pitch], innerCount = code[inner];
+  const float* from = slots[code[src]] + code[src + 1] + span.first * srcPitch;
   float* to = slots[code[dst]] + code[dst + 1];
-  for (index outer = 0, r = 0; r < rowCount; outer++)
-    for (index i = 0; i < innerCount && r < rowCount; i++, r++, from += srcPitch) {
+  for (index r = span.first, outer = r / innerCount, start = r % innerCount; r < span.end; outer++, start = 0)
+    for (index i = start; i < innerCount && r < span.end; i++, r++, from += srcPitch) {
       float* at = to + outer * code[dstPitch] + i;
       if (how == reduce_argmax) {
         i32 best = 0;
@@ -79,13 +79,15 @@ INLINE void reduceColumns(const float* src, index middle, index stride, float* d
   }
 }
 
-static void runReduceMiddle(const i32* code, float* const* slots) {
+/** The blocks of `span`, counted through all outer rows. */
+static void runReduceMiddle(const i32* code, float* const* slots, Span span) {
   using namespace reduce_middle_field;
-  const index count = code[middle], stride = code[middleStride];
-  for (index o = 0; o < code[outer]; o++) {
-    const float* from = slots[code[src]] + code[src + 1] + o * code[outerStride];
-    float* to = slots[code[dst]] + code[dst + 1] + o * code[dstOuterStride];
-    for (index c = 0; c < (index)code[blocks] * LANES; c += VW) switch (code[kind]) {
+  const index count = code[middle], stride = code[middleStride], blockCount = code[blocks];
+  for (index n = span.first; n < span.end; n++) {
+    const index o = n / blockCount, left = n % blockCount * LANES;
+    const float* from = slots[code[src]] + code[src + 1] + o * code[outerStride] + left;
+    float* to = slots[code[dst]] + code[dst + 1] + o * code[dstOuterStride] + left;
+    for (index c = 0; c < LANES; c += VW) switch (code[kind]) {
         case reduce_sum: reduceColumns<reduce_sum>(from + c, count, stride, to + c); break;
         case reduce_max: reduceColumns<reduce_max>(from + c, count, stride, to + c); break;
         case reduce_min: reduceColumns<reduce_min>(from + c, count, stride, to + c); break;

@@ -50,7 +50,13 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const products = list.filter((v) => isProduct(v) && single(v) && sameShape(v.type.shape, root.type.shape));
     if (!products.length) continue;
     const form = products[0].node.attributes.form;
-    const factors = products.filter((v) => v.node.attributes.form === form);
+    // Turned weights are packed with one distance between their rows: only whole ones of equal rows stand together.
+    const right = (v: Value) => v.node.inputs[1];
+    const fitsFirst = (v: Value) =>
+      v === products[0] ||
+      ([v, products[0]].every((p) => right(p).node.op === 'input') &&
+        right(v).type.shape[1] === right(products[0]).type.shape[1]);
+    const factors = products.filter((v) => v.node.attributes.form === form && (form === 'nn' || fitsFirst(v)));
     const cols = root.type.shape[root.type.shape.length - 1];
     const others = list.filter((v) => !factors.includes(v));
     const row = others.find((v) => v.type.shape.length === 1 && v.type.shape[0] === cols && root.type.shape.length > 1);

@@ -7,6 +7,7 @@
  * | config.json | the model in Keras 3's form, with compile_config |
  * | weights.safetensors | weights by path |
  * | optimizer.safetensors | slots of the optimizer by path; may be missing |
+ * | states.safetensors | what stateful layers keep, by path; may be missing |
  * | tokenizer.json | what the tokenizer wrote; may be missing |
  *
  * Nothing in it can run code. Reading has limits, and every entry is held against its checksum.
@@ -39,6 +40,7 @@ export interface BundleParts {
   readonly config: Readonly<Record<string, unknown>>;
   readonly weights: ReadonlyMap<string, NamedTensor>;
   readonly slots: ReadonlyMap<string, NamedTensor>;
+  readonly states: ReadonlyMap<string, NamedTensor>;
   /** JSON text. */
   readonly tokenizer: string | null;
 }
@@ -53,6 +55,7 @@ export function writeBundle(parts: BundleParts): Uint8Array {
     ['weights.safetensors', writeSafetensors(parts.weights)],
   ]);
   if (parts.slots.size) entries.set('optimizer.safetensors', writeSafetensors(parts.slots));
+  if (parts.states.size) entries.set('states.safetensors', writeSafetensors(parts.states));
   if (parts.tokenizer !== null) entries.set('tokenizer.json', text(parts.tokenizer));
   return writeZip(entries);
 }
@@ -84,6 +87,7 @@ export function readBundle(bytes: Uint8Array, where: string): BundleParts {
   if (typeof config !== 'object' || config === null || Array.isArray(config))
     fail('FORMAT', `${where}: config.json`, 'an object', typeof config);
   const slots = entries.get('optimizer.safetensors');
+  const states = entries.get('states.safetensors');
   const tokenizer = entries.get('tokenizer.json');
   return {
     metadata: {
@@ -94,6 +98,7 @@ export function readBundle(bytes: Uint8Array, where: string): BundleParts {
     config: config as Record<string, unknown>,
     weights: readSafetensors(entry('weights.safetensors'), `${where}: weights.safetensors`),
     slots: slots ? readSafetensors(slots, `${where}: optimizer.safetensors`) : new Map(),
+    states: states ? readSafetensors(states, `${where}: states.safetensors`) : new Map(),
     tokenizer: tokenizer ? new TextDecoder().decode(tokenizer) : null,
   };
 }

@@ -2,15 +2,23 @@
 import { div, exp, less, maximum, minimum, mul, neg, relu as positive, select, sub } from '../ops/pointwise.ts';
 import { max, sum } from '../ops/reduce.ts';
 import { stopGradient } from '../ops/shape.ts';
-import { activationOption } from './activations.ts';
+import { type Activation, type ActivationLike, activationOption } from './activations.ts';
 import { axesOf, axesOption, knownSize, optionalAxes } from './axes.ts';
+import { constraintOption } from './constraints.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer } from './layer.ts';
-import { absent, finiteNumber, option } from './options.ts';
-import { plainWeight } from './weight.ts';
+import { finiteNumber, type Option, option } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight } from './weight.ts';
 
 const atLeastZero = (fallback: number) =>
   option<number>('a number from 0 on', (v) => typeof v === 'number' && Number.isFinite(v) && v >= 0, fallback);
+
+const requiredActivation = (): Option<ActivationLike, Activation, true> => ({
+  ...activationOption(null),
+  required: true,
+  fallback: undefined,
+});
 
 /**
  * y = activation(x). Keras: Activation.
@@ -21,7 +29,7 @@ export const activation = defineLayer({
   className: 'Activation',
   options: {
     /** A name, or a function on tensors. */
-    activation: { ...activationOption(null), required: true as const, fallback: undefined },
+    activation: requiredActivation(),
   },
   weights: () => [],
   outputs: (_config, [shape]) => [shape],
@@ -107,14 +115,14 @@ export const prelu = defineLayer({
   options: {
     /** Default zeros. */
     alphaInitializer: initializerOption('zeros'),
-    alphaRegularizer: absent('Regularisers'),
-    alphaConstraint: absent('Constraints'),
+    alphaRegularizer: regularizerOption(),
+    alphaConstraint: constraintOption(),
     /** Axes, the first after the batch being 1, along which alpha is one. Default none. */
     sharedAxes: optionalAxes(),
   },
-  weights({ alphaInitializer, sharedAxes }, [shape], path) {
+  weights({ alphaInitializer, alphaRegularizer, alphaConstraint, sharedAxes }, [shape], path) {
     const sizes = shape.slice(1).map((_, i) => (sharedAxes?.includes(i + 1) ? 1 : knownSize(shape, i + 1, path)));
-    return [plainWeight('alpha', sizes, alphaInitializer)];
+    return [ruledWeight(plainWeight('alpha', sizes, alphaInitializer), alphaRegularizer, alphaConstraint)];
   },
   outputs: (_config, [shape]) => [shape],
   call: (_config, { inputs: [x], masks, weights }) => ({

@@ -6,7 +6,10 @@ import { batchNormalization } from './batch-normalization.ts';
 import { bidirectional } from './bidirectional.ts';
 import { gruCell } from './cells/gru.ts';
 import { lstmCell } from './cells/lstm.ts';
+import { indRNNCell } from './cells/ind-rnn.ts';
+import { minimalGatedUnitCell } from './cells/minimal-gated-unit.ts';
 import { simpleRNNCell } from './cells/simple-rnn.ts';
+import { stackedRNNCells } from './cells/stacked.ts';
 import { conv1d, conv2d, depthwiseConv1d, separableConv1d } from './convolution.ts';
 import { custom } from './custom.ts';
 import { dense } from './dense.ts';
@@ -24,7 +27,17 @@ import { gaussianDropout, gaussianNoise } from './noise.ts';
 import { groupNormalization, layerNormalization, rmsNormalization, unitNormalization } from './normalization.ts';
 import { averagePooling1d, globalAveragePooling1d, globalMaxPooling1d, maxPooling1d } from './pooling.ts';
 import { positionEmbedding, sinePositionEncoding } from './positions.ts';
-import { gru, lstm, rnn, simpleRNN } from './recurrent.ts';
+import {
+  convLstm1d,
+  convLstm2d,
+  convLstm3d,
+  gru,
+  indRNN,
+  lstm,
+  minimalGatedUnit,
+  rnn,
+  simpleRNN,
+} from './recurrent.ts';
 import { flatten, permute, repeatVector, reshape } from './reshaping.ts';
 import { spatialDropout1d } from './spatial-dropout.ts';
 import { timeDistributed } from './time-distributed.ts';
@@ -36,6 +49,11 @@ export const layers = {
   simpleRNN,
   lstm,
   gru,
+  minimalGatedUnit,
+  indRNN,
+  convLstm1d,
+  convLstm2d,
+  convLstm3d,
   rnn,
   bidirectional,
   dense,
@@ -90,6 +108,9 @@ export const layers = {
   simpleRNNCell,
   lstmCell,
   gruCell,
+  minimalGatedUnitCell,
+  indRNNCell,
+  stackedRNNCells,
 };
 
 /** Definitions by Keras's class name. */
@@ -100,6 +121,11 @@ export const layerClasses: ReadonlyMap<string, LayerDefinition> = new Map(
     simpleRNN,
     lstm,
     gru,
+    minimalGatedUnit,
+    indRNN,
+    convLstm1d,
+    convLstm2d,
+    convLstm3d,
     rnn,
     bidirectional,
     dense,

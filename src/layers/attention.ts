@@ -11,11 +11,11 @@ import { sum } from '../ops/reduce.ts';
 import { expandDims } from '../ops/shape.ts';
 import { softmax } from '../ops/softmax.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
+import { dropoutMask } from './dropout-mask.ts';
 import { initializerOf } from './initializers.ts';
 import { defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { besideMask } from './mask.ts';
-import { choice, flag, fraction, seedOption } from './options.ts';
-import { dropoutMask } from './recurrent.ts';
+import { beyondKeras, choice, flag, fraction, seedOption } from './options.ts';
 import { plainWeight } from './weight.ts';
 
 /** Scores of what may not be looked at; its exponential is 0 beside any other, and a row of them gives equal weights. */
@@ -28,12 +28,15 @@ export function positionMask(x: Tensor, queries: number, keys: number, allowed: 
   return constant(x.graph, values, [1, queries, keys]);
 }
 
-/** Options of all attention layers that Keras takes when the layer is called. */
+/**
+ * Options of all attention layers that Keras takes at the call instead: in its files they stand under the same words among the arguments of
+ * the call. In a configuration of the layer they are written only where they are used.
+ */
 export const callOptions = {
-  /** A step sees itself and earlier ones only. Default false. Keras: `use_causal_mask` of the call. */
-  useCausalMask: { ...flag(false), key: null },
-  /** Return the weights after the output. Default false. Keras: `return_attention_scores` of the call. */
-  returnAttentionScores: { ...flag(false), key: null },
+  /** A step sees itself and earlier ones only. Default false. */
+  useCausalMask: beyondKeras(flag(false)),
+  /** Return the weights after the output. Default false. */
+  returnAttentionScores: beyondKeras(flag(false)),
 };
 
 /** The softmax of scores[..., S] over the keys that a mask allows. */

@@ -9,7 +9,8 @@ import { axesOf, axisOption, knownSize } from './axes.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer } from './layer.ts';
 import { besideMask } from './mask.ts';
-import { absent, finiteNumber, flag, positiveNumber } from './options.ts';
+import { affineOptions, affineWeights } from './normalization.ts';
+import { finiteNumber } from './options.ts';
 import { plainWeight } from './weight.ts';
 
 /** Keeps a division by a count of zero finite, as in Keras. */
@@ -31,30 +32,16 @@ export const batchNormalization = defineLayer({
     axis: axisOption(-1),
     /** Default 0.99. */
     momentum: finiteNumber(0.99),
-    /** Default 0.001. */
-    epsilon: positiveNumber(1e-3),
-    /** Add beta. Default true. */
-    center: flag(true),
-    /** Multiply with gamma. Default true. */
-    scale: flag(true),
-    /** Default zeros. */
-    betaInitializer: initializerOption('zeros'),
-    /** Default ones. */
-    gammaInitializer: initializerOption('ones'),
+    ...affineOptions,
     /** Default zeros. */
     movingMeanInitializer: initializerOption('zeros'),
     /** Default ones. */
     movingVarianceInitializer: initializerOption('ones'),
-    betaRegularizer: absent('Regularisers'),
-    gammaRegularizer: absent('Regularisers'),
-    betaConstraint: absent('Constraints'),
-    gammaConstraint: absent('Constraints'),
   },
   weights(config, [shape], path) {
     const sizes = [knownSize(shape, config.axis, path)];
     return [
-      ...(config.scale ? [plainWeight('gamma', sizes, config.gammaInitializer)] : []),
-      ...(config.center ? [plainWeight('beta', sizes, config.betaInitializer)] : []),
+      ...affineWeights(config, sizes),
       plainWeight('movingMean', sizes, config.movingMeanInitializer, false),
       plainWeight('movingVariance', sizes, config.movingVarianceInitializer, false),
     ];

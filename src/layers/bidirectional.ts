@@ -3,11 +3,13 @@ import { fail, UnrolledError } from '../core/errors.ts';
 import { add, mul } from '../ops/pointwise.ts';
 import { concat, reverse } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
-import { type Cell, cellWeights, type SequenceFlags } from './cell.ts';
+import { type Cell, cellWeights, type SequenceFlags, stateOf } from './cell.ts';
+import { stateLeaves } from './cell-state.ts';
 import { defineLayer, isLayer, type Layer, type LayerCall, type OpenShape, placeLayer } from './layer.ts';
 import { classToSnake } from './names.ts';
-import { absent, choice, type Option, showValue } from './options.ts';
-import { checkSequence, sequenceShapes, walkSequence } from './recurrent.ts';
+import { choice, type Option, showValue } from './options.ts';
+import { carriedStates, checkSequence, sequenceShapes, walkCall } from './recurrent.ts';
+import type { Regularizer } from './regularizers.ts';
 import { layerToKeras } from './to-keras.ts';
 
 const layerOption = (required: boolean): Option<Layer | null, Layer | null, boolean> => ({
@@ -40,34 +42,74 @@ interface Config {
 /** The two inner layers. Masked steps of a returned sequence are zero in both, as in Keras. */
 export function halvesOf(config: Config): [Half, Half] {
   const forward = config.layer as Layer;
-  const backward = config.backwardLayer ?? placeLayer(forward.definition, { ...forward.config, goBackwards: true });
+  const backward =
+    config.backwardLayer ??
+    placeLayer(forward.definition, { ...forward.config, goBackwards: !forward.config.goBackwards });
   const half = (layer: Layer): Half => {
     const recurrence = layer.definition.recurrence?.(layer.config);
     if (!recurrence) throw new UnrolledError('INTERNAL', `${layer.className} is not a layer over time`);
     const { cell, flags } = recurrence;
-    const { returnSequences, returnState, goBackwards } = flags;
-    return { layer, cell, flags: { returnSequences, returnState, goBackwards, zeroOutputForMask: returnSequences } };
+    const { returnSequences, returnState, goBackwards, stateful } = flags;
+    const zeroOutputForMask = returnSequences;
+    return { layer, cell, flags: { returnSequences, returnState, goBackwards, zeroOutputForMask, stateful } };
   };
   return [half(forward), half(backward)];
 }
 
-function walkHalf({ cell, flags }: Half, prefix: string, call: LayerCall, initial: readonly Tensor[] | null) {
-  const weights = Object.fromEntries(
-    Object.entries(call.weights)
+const directions = ['forward', 'backward'] as const;
+
+/** What belongs to one half, by its own names. */
+function partOf(all: Readonly<Record<string, Tensor>> | undefined, direction: string): Record<string, Tensor> {
+  const prefix = `${direction}/`;
+  return Object.fromEntries(
+    Object.entries(all ?? {})
       .filter(([name]) => name.startsWith(prefix))
-      .map(([name, weight]) => [name.slice(prefix.length), weight]),
+      .map(([name, value]) => [name.slice(prefix.length), value]),
   );
-  return walkSequence({
-    ...flags,
-    cell,
-    x: call.inputs[0],
-    mask: call.masks[0],
-    weights,
-    initial,
-    training: call.training,
-    random: call.random,
-    path: `${call.path}/${prefix.slice(0, -1)}`,
+}
+
+function walkHalf(
+  { cell, flags, layer }: Half,
+  direction: string,
+  call: LayerCall,
+  inputs: readonly Tensor[],
+  initial: readonly Tensor[],
+) {
+  const own = {
+    ...call,
+    weights: partOf(call.weights, direction),
+    carried: partOf(call.carried, direction),
+    path: `${call.path}/${direction}`,
+  };
+  const { walk, mask, carried } = walkCall(cell, flags, own, inputs, initial);
+  const named = Object.entries(carried).map(([name, value]): [string, Tensor] => [`${direction}/${name}`, value]);
+  const penalty = (layer.config.activityRegularizer ?? null) as Regularizer | null;
+  const returned = [walk.sequence ?? walk.last, ...(flags.returnState ? walk.states : [])];
+  const losses = penalty ? returned.map((y) => mul(penalty.penalty(y), 1 / Math.max(1, y.shape[0]))) : [];
+  return { walk, mask, carried: named, losses };
+}
+
+/** The inputs before the initial states, and how many states each half takes. Throws SHAPE where they do not fit. */
+function checkInputs(halves: readonly Half[], inputs: readonly OpenShape[], path: string) {
+  const counts = halves.map(({ cell }, i) => {
+    const { sequences = [], constants = [] } = cell.definition;
+    const count = 1 + sequences.length + constants.length;
+    const { sizes } = checkSequence(inputs.slice(0, count), cell, `${path}/${directions[i]}`);
+    return { count, states: stateLeaves(stateOf(cell, sizes)).length };
   });
+  const [{ count, states }, backward] = counts;
+  const given = inputs.slice(count);
+  if (count !== backward.count)
+    fail('SHAPE', path, 'cells that take the same inputs', `${count} and ${backward.count} inputs`);
+  if (given.length && given.length !== states + backward.states)
+    fail('SHAPE', path, `${states + backward.states} initial states, the forward ones first`, String(given.length));
+  const own = inputs.slice(0, count);
+  const perHalf = [
+    [...own, ...given.slice(0, states)],
+    [...own, ...given.slice(states)],
+  ];
+  halves.forEach(({ cell }, i) => void checkSequence(perHalf[i], cell, `${path}/${directions[i]}`));
+  return { count, states, perHalf };
 }
 
 /**
@@ -79,6 +121,7 @@ function walkHalf({ cell, flags }: Half, prefix: string, call: LayerCall, initia
  */
 export const bidirectional = defineLayer({
   className: 'Bidirectional',
+  takesStates: true,
   options: {
     /** How the two outputs become one; null returns both. Default concat. */
     mergeMode: choice(['concat', 'sum', 'mul', 'ave', null], 'concat'),
@@ -86,7 +129,6 @@ export const bidirectional = defineLayer({
     layer: layerOption(true) as Option<Layer, Layer, true>,
     /** The backward layer. Default: like the forward one, with `goBackwards`. */
     backwardLayer: layerOption(false) as Option<Layer | null, Layer | null, false>,
-    activityRegularizer: { ...absent('Regularisers'), key: null },
   },
   kerasConfig(config, json) {
     const [forward, backward] = halvesOf(config);
@@ -109,25 +151,37 @@ export const bidirectional = defineLayer({
         `goBackwards ${forward.flags.goBackwards} in both`,
         'Give the backward layer `goBackwards: true`.',
       );
-    for (const key of ['returnSequences', 'returnState'] as const)
+    for (const key of ['returnSequences', 'returnState', 'stateful'] as const)
       if (forward.flags[key] !== backward.flags[key])
         fail('ARGUMENT', where, `the same ${key} in both layers`, `${forward.flags[key]} and ${backward.flags[key]}`);
   },
+  carried(config, inputs, path) {
+    const halves = halvesOf(config);
+    const { perHalf } = checkInputs(halves, inputs, path);
+    return halves.flatMap(({ cell, flags }, i) =>
+      carriedStates(cell, flags, perHalf[i], `${path}/${directions[i]}`).map(({ name, shape }) => ({
+        name: `${directions[i]}/${name}`,
+        shape,
+      })),
+    );
+  },
   weights(config, inputs, path) {
-    const [x] = inputs;
-    return halvesOf(config).flatMap(({ cell, layer }, i) => {
-      const direction = i === 0 ? 'forward' : 'backward';
-      const { features } = checkSequence([x], cell, `${path}/${direction}`);
-      return cellWeights(cell, features, layer.trainable, path).map((spec) => ({
+    const halves = halvesOf(config);
+    const { perHalf } = checkInputs(halves, inputs, path);
+    return halves.flatMap(({ cell, layer }, i) => {
+      const { sizes } = checkSequence(perHalf[i], cell, `${path}/${directions[i]}`);
+      return cellWeights(cell, sizes, layer.trainable, path).map((spec) => ({
         ...spec,
-        name: `${direction}/${spec.name}`,
+        name: `${directions[i]}/${spec.name}`,
       }));
     });
   },
   outputs(config, inputs, path): readonly OpenShape[] {
-    const [forward, backward] = halvesOf(config);
-    const [y, ...states] = sequenceShapes(forward.cell, forward.flags, [inputs[0]], path);
-    const [z, ...backwardStates] = sequenceShapes(backward.cell, backward.flags, [inputs[0]], path);
+    const halves = halvesOf(config);
+    const { perHalf } = checkInputs(halves, inputs, path);
+    const [[y, ...states], [z, ...backwardStates]] = halves.map(({ cell, flags }, i) =>
+      sequenceShapes(cell, flags, perHalf[i], path),
+    );
     const last = (shape: OpenShape) => shape[shape.length - 1] as number;
     if (config.mergeMode !== 'concat' && config.mergeMode !== null && last(y) !== last(z))
       fail('SHAPE', path, `layers of equal size for mergeMode '${config.mergeMode}'`, `${last(y)} and ${last(z)}`);
@@ -141,21 +195,25 @@ export const bidirectional = defineLayer({
   },
   call(config, call) {
     const [forward, backward] = halvesOf(config);
-    const initial = call.inputs.slice(1);
-    const count = Object.keys(forward.cell.definition.state(forward.cell.config)).length;
-    const given = initial.length > 0;
-    if (given && initial.length < 2 * count)
-      fail('SHAPE', call.path, `${2 * count} initial states, the forward ones first`, String(initial.length));
-    const y = walkHalf(forward, 'forward/', call, given ? initial.slice(0, count) : null);
-    const z = walkHalf(backward, 'backward/', call, given ? initial.slice(count) : null);
+    const shapes = call.inputs.map((x) => x.shape);
+    const { count, states } = checkInputs([forward, backward], shapes, call.path);
+    const inputs = call.inputs.slice(0, count);
+    const initial = call.inputs.slice(count);
+    const y = walkHalf(forward, 'forward', call, inputs, initial.slice(0, states));
+    const z = walkHalf(backward, 'backward', call, inputs, initial.slice(states));
     // Sequences stand in the order of time in both walks; Keras flips them into the order of the forward layer's walk.
     const inOrder = (sequence: Tensor) => (forward.flags.goBackwards ? reverse(sequence, 1) : sequence);
-    const a = y.sequence ? inOrder(y.sequence) : y.last;
-    const b = z.sequence ? inOrder(z.sequence) : z.last;
-    const mask = y.sequence && call.masks[0] ? inOrder(call.masks[0]) : null;
+    const a = y.walk.sequence ? inOrder(y.walk.sequence) : y.walk.last;
+    const b = z.walk.sequence ? inOrder(z.walk.sequence) : z.walk.last;
+    const mask = y.walk.sequence && y.mask ? inOrder(y.mask) : null;
     const outputs = merge(a, b, config.mergeMode);
-    const states = forward.flags.returnState ? [...y.states, ...z.states] : [];
-    return { outputs: [...outputs, ...states], masks: [...outputs.map(() => mask), ...states.map(() => null)] };
+    const last = forward.flags.returnState ? [...y.walk.states, ...z.walk.states] : [];
+    return {
+      outputs: [...outputs, ...last],
+      masks: [...outputs.map(() => mask), ...last.map(() => null)],
+      carried: Object.fromEntries([...y.carried, ...z.carried]),
+      losses: [...y.losses, ...z.losses],
+    };
   },
 });
 

@@ -18,10 +18,12 @@ import {
   shapeFromChannelsLast,
   sizesOption,
 } from './axes.ts';
+import { constraintOption } from './constraints.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
-import { absent, choice, flag, option, positiveInteger } from './options.ts';
-import { plainWeight } from './weight.ts';
+import { choice, flag, type OptionsOut, option, positiveInteger } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight, type WeightSpec } from './weight.ts';
 
 const count = (fallback: number) =>
   option<number>('a positive integer', (v) => Number.isInteger(v) && (v as number) > 0, fallback);
@@ -103,6 +105,24 @@ function checkSteps({ strides, dilationRate }: WindowConfig, where: string): voi
     fail('ARGUMENT', where, 'strides or dilationRate of 1', `strides ${strides} and dilationRate ${dilationRate}`);
 }
 
+const biasOptions = {
+  /** Default zeros. */
+  biasInitializer: initializerOption('zeros'),
+  biasRegularizer: regularizerOption(),
+  activityRegularizer: regularizerOption(),
+  biasConstraint: constraintOption(),
+};
+
+function biasWeight(
+  config: { readonly useBias: boolean } & OptionsOut<typeof biasOptions>,
+  filters: number,
+): readonly WeightSpec[] {
+  if (!config.useBias) return [];
+  return [
+    ruledWeight(plainWeight('bias', [filters], config.biasInitializer), config.biasRegularizer, config.biasConstraint),
+  ];
+}
+
 /** A layer class over `rank` axes. */
 function convolutionLayer<const P extends Padding>(className: string, rank: number, paddings: readonly P[]) {
   return defineLayer({
@@ -118,11 +138,11 @@ function convolutionLayer<const P extends Padding>(className: string, rank: numb
       kernelInitializer: initializerOption('glorotUniform'),
       /** Default zeros. */
       biasInitializer: initializerOption('zeros'),
-      kernelRegularizer: absent('Regularisers'),
-      biasRegularizer: absent('Regularisers'),
-      activityRegularizer: absent('Regularisers'),
-      kernelConstraint: absent('Constraints'),
-      biasConstraint: absent('Constraints'),
+      kernelRegularizer: regularizerOption(),
+      biasRegularizer: regularizerOption(),
+      activityRegularizer: regularizerOption(),
+      kernelConstraint: constraintOption(),
+      biasConstraint: constraintOption(),
     },
     check(config, where) {
       checkSteps(config, where);
@@ -135,8 +155,12 @@ function convolutionLayer<const P extends Padding>(className: string, rank: numb
         fail('SHAPE', path, `a number of features that is a multiple of ${config.groups} groups`, String(features));
       const kernel = [...config.kernelSize, features / config.groups, config.filters];
       return [
-        plainWeight('kernel', kernel, config.kernelInitializer),
-        ...(config.useBias ? [plainWeight('bias', [config.filters], config.biasInitializer)] : []),
+        ruledWeight(
+          plainWeight('kernel', kernel, config.kernelInitializer),
+          config.kernelRegularizer,
+          config.kernelConstraint,
+        ),
+        ...biasWeight(config, config.filters),
       ];
     },
     outputs: (config, [shape], path) => [outputShape(config, shape, config.filters, path)],
@@ -164,16 +188,8 @@ export const conv2d = convolutionLayer('Conv2D', 2, ['valid', 'same']);
 const depthwiseOptions = {
   /** Default glorotUniform. */
   depthwiseInitializer: initializerOption('glorotUniform'),
-  depthwiseRegularizer: absent('Regularisers'),
-  depthwiseConstraint: absent('Constraints'),
-};
-
-const biasOptions = {
-  /** Default zeros. */
-  biasInitializer: initializerOption('zeros'),
-  biasRegularizer: absent('Regularisers'),
-  activityRegularizer: absent('Regularisers'),
-  biasConstraint: absent('Constraints'),
+  depthwiseRegularizer: regularizerOption(),
+  depthwiseConstraint: constraintOption(),
 };
 
 /**
@@ -196,8 +212,12 @@ export const depthwiseConv1d = defineLayer({
     const features = knownSize(inputShape(config, shape, path), -1, path);
     const kernel = [...config.kernelSize, features, config.depthMultiplier];
     return [
-      plainWeight('kernel', kernel, config.depthwiseInitializer),
-      ...(config.useBias ? [plainWeight('bias', [features * config.depthMultiplier], config.biasInitializer)] : []),
+      ruledWeight(
+        plainWeight('kernel', kernel, config.depthwiseInitializer),
+        config.depthwiseRegularizer,
+        config.depthwiseConstraint,
+      ),
+      ...biasWeight(config, features * config.depthMultiplier),
     ];
   },
   outputs(config, [shape], path) {
@@ -226,17 +246,24 @@ export const separableConv1d = defineLayer({
     ...depthwiseOptions,
     /** Default glorotUniform. */
     pointwiseInitializer: initializerOption('glorotUniform'),
-    pointwiseRegularizer: absent('Regularisers'),
-    pointwiseConstraint: absent('Constraints'),
+    pointwiseRegularizer: regularizerOption(),
+    pointwiseConstraint: constraintOption(),
     ...biasOptions,
   },
   weights(config, [shape], path) {
     const features = knownSize(inputShape(config, shape, path), -1, path);
     const { kernelSize, depthMultiplier, filters } = config;
+    const deep = plainWeight(
+      'depthwiseKernel',
+      [...kernelSize, features, depthMultiplier],
+      config.depthwiseInitializer,
+    );
+    const mixing = [1, features * depthMultiplier, filters];
+    const mixed = plainWeight('pointwiseKernel', mixing, config.pointwiseInitializer);
     return [
-      plainWeight('depthwiseKernel', [...kernelSize, features, depthMultiplier], config.depthwiseInitializer),
-      plainWeight('pointwiseKernel', [1, features * depthMultiplier, filters], config.pointwiseInitializer),
-      ...(config.useBias ? [plainWeight('bias', [filters], config.biasInitializer)] : []),
+      ruledWeight(deep, config.depthwiseRegularizer, config.depthwiseConstraint),
+      ruledWeight(mixed, config.pointwiseRegularizer, config.pointwiseConstraint),
+      ...biasWeight(config, filters),
     ];
   },
   outputs: (config, [shape], path) => [outputShape(config, shape, config.filters, path)],

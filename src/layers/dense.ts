@@ -4,9 +4,12 @@ import { formatShape } from '../core/shape.ts';
 import { matmul } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { activationOption } from './activations.ts';
+import { constraintOption } from './constraints.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer, type OpenShape } from './layer.ts';
-import { absent, flag, positiveInteger } from './options.ts';
+import { flag, positiveInteger } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight } from './weight.ts';
 
 function featuresOf(shape: OpenShape, path: string): number {
   const features = shape[shape.length - 1];
@@ -39,22 +42,24 @@ export const dense = defineLayer({
     kernelInitializer: initializerOption('glorotUniform'),
     /** Default zeros. */
     biasInitializer: initializerOption('zeros'),
-    kernelRegularizer: absent('Regularisers'),
-    biasRegularizer: absent('Regularisers'),
-    activityRegularizer: absent('Regularisers'),
-    kernelConstraint: absent('Constraints'),
-    biasConstraint: absent('Constraints'),
+    /** Added to the loss. Default none, as of all that follow. */
+    kernelRegularizer: regularizerOption(),
+    biasRegularizer: regularizerOption(),
+    /** Of the output, divided by the batch size. */
+    activityRegularizer: regularizerOption(),
+    /** Holds after every step of the optimizer. */
+    kernelConstraint: constraintOption(),
+    biasConstraint: constraintOption(),
   },
-  weights: ({ units, useBias, kernelInitializer, biasInitializer }, [shape], path) => [
-    {
-      name: 'kernel',
-      shape: [featuresOf(shape, path), units],
-      initializer: kernelInitializer,
-      trainable: true,
-      groups: 1,
-    },
-    ...(useBias ? [{ name: 'bias', shape: [units], initializer: biasInitializer, trainable: true, groups: 1 }] : []),
-  ],
+  weights(config, [shape], path) {
+    const { units, useBias, kernelInitializer, biasInitializer } = config;
+    const kernel = plainWeight('kernel', [featuresOf(shape, path), units], kernelInitializer);
+    const bias = plainWeight('bias', [units], biasInitializer);
+    return [
+      ruledWeight(kernel, config.kernelRegularizer, config.kernelConstraint),
+      ...(useBias ? [ruledWeight(bias, config.biasRegularizer, config.biasConstraint)] : []),
+    ];
+  },
   outputs({ units }, [shape], path) {
     featuresOf(shape, path);
     return [[...shape.slice(0, -1), units]];

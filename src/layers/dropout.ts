@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts';
 import { mul } from '../ops/pointwise.ts';
 import { defineLayer } from './layer.ts';
 import { type Option, option, seedOption, showValue } from './options.ts';
-import { dropoutMask } from './recurrent.ts';
+import { dropoutMask } from './dropout-mask.ts';
 
 const noiseShape = (): Option<readonly (number | null)[] | null, readonly (number | null)[] | null, false> => ({
   required: false,

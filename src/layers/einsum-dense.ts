@@ -4,10 +4,12 @@ import { formatShape } from '../core/shape.ts';
 import { type EinsumTerms, einsum, einsumTerms } from '../ops/einsum.ts';
 import { add } from '../ops/pointwise.ts';
 import { activationOption } from './activations.ts';
+import { constraintOption } from './constraints.ts';
 import { type Initializer, initializerOption } from './initializers.ts';
 import { defineLayer, type OpenShape } from './layer.ts';
-import { absent, type Option, option, showValue } from './options.ts';
-import { plainWeight } from './weight.ts';
+import { type Option, option, showValue } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight } from './weight.ts';
 
 type Sizes = readonly (number | null)[];
 
@@ -125,17 +127,29 @@ export const einsumDense = defineLayer({
     kernelInitializer: initializerOption('glorotUniform'),
     /** Default zeros. */
     biasInitializer: initializerOption('zeros'),
-    kernelRegularizer: absent('Regularisers'),
-    biasRegularizer: absent('Regularisers'),
-    activityRegularizer: absent('Regularisers'),
-    kernelConstraint: absent('Constraints'),
-    biasConstraint: absent('Constraints'),
+    kernelRegularizer: regularizerOption(),
+    biasRegularizer: regularizerOption(),
+    activityRegularizer: regularizerOption(),
+    kernelConstraint: constraintOption(),
+    biasConstraint: constraintOption(),
   },
   weights(config, [shape], path) {
     const { kernel, fans, bias } = planOf(config, shape, path);
     return [
-      plainWeight('kernel', kernel, withFans(config.kernelInitializer, fans)),
-      ...(bias ? [plainWeight('bias', bias, config.biasInitializer)] : []),
+      ruledWeight(
+        plainWeight('kernel', kernel, withFans(config.kernelInitializer, fans)),
+        config.kernelRegularizer,
+        config.kernelConstraint,
+      ),
+      ...(bias
+        ? [
+            ruledWeight(
+              plainWeight('bias', bias, config.biasInitializer),
+              config.biasRegularizer,
+              config.biasConstraint,
+            ),
+          ]
+        : []),
     ];
   },
   outputs: (config, [shape], path) => [planOf(config, shape, path).output],

@@ -1,9 +1,12 @@
 /** A vector for every index. */
 import { gather } from '../ops/gather.ts';
 import { mul, notEqual, toFloat, toInt } from '../ops/pointwise.ts';
+import { constraintOption } from './constraints.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer } from './layer.ts';
-import { absent, flag, positiveInteger } from './options.ts';
+import { flag, positiveInteger } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight } from './weight.ts';
 
 /**
  * Turns indices into vectors: (B, T) of whole numbers below `inputDim` to (B, T, `outputDim`). With `maskZero`, index 0 is padding and is
@@ -22,21 +25,20 @@ export const embedding = defineLayer({
     outputDim: positiveInteger(),
     /** Default: uniform within 0.05. */
     embeddingsInitializer: initializerOption('randomUniform'),
-    embeddingsRegularizer: absent('Regularisers'),
-    activityRegularizer: absent('Regularisers'),
-    embeddingsConstraint: absent('Constraints'),
+    /** Added to the loss. Default none, as of the next two. */
+    embeddingsRegularizer: regularizerOption(),
+    /** Of the output, divided by the batch size. */
+    activityRegularizer: regularizerOption(),
+    /** Holds after every step of the optimizer. */
+    embeddingsConstraint: constraintOption(),
     /** Index 0 is padding. Default false. */
     maskZero: flag(false),
   },
-  weights: ({ inputDim, outputDim, embeddingsInitializer }) => [
-    {
-      name: 'embeddings',
-      shape: [inputDim, outputDim],
-      initializer: embeddingsInitializer,
-      trainable: true,
-      groups: 1,
-    },
-  ],
+  weights: (config) => {
+    const { inputDim, outputDim, embeddingsInitializer } = config;
+    const weight = plainWeight('embeddings', [inputDim, outputDim], embeddingsInitializer);
+    return [ruledWeight(weight, config.embeddingsRegularizer, config.embeddingsConstraint)];
+  },
   outputs: ({ outputDim }, [shape]) => [[...shape, outputDim]],
   call({ maskZero }, { inputs: [ids], masks: [given], weights }) {
     const own = maskZero && ids.rank >= 2 ? notEqual(toFloat(ids), 0) : null;

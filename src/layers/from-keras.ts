@@ -3,12 +3,32 @@ import { fail } from '../core/errors.ts';
 import { layerClasses } from './all.ts';
 import type { Cell } from './cell.ts';
 import { cells } from './cells/all.ts';
-import { type Layer, placeLayer } from './layer.ts';
+import { type Layer, type LayerDefinition, placeLayer } from './layer.ts';
 import { closestName } from './names.ts';
 import { type KerasReading, optionsFromKeras, showValue } from './options.ts';
 
 /** Layers within layers, at most; a file that goes deeper is not a model. */
 const depthLimit = 32;
+
+const registeredLayers = new Map<string, LayerDefinition>();
+
+const howToRegister = 'Define it with `defineLayer`, and give it by `registerLayer(myLayer)` before reading.';
+
+/**
+ * Makes a layer of one's own known to readers of configurations and bundles, under its class name. Throws ARGUMENT for the name of a
+ * built-in layer.
+ *
+ * @param factory what `defineLayer` gave
+ */
+export function registerLayer(factory: { readonly definition: { readonly className: string } }): void {
+  const { className } = factory.definition;
+  if (layerClasses.has(className) || modelClasses.has(className))
+    fail('ARGUMENT', 'registerLayer', 'a class name of its own', `'${className}', which is a built-in layer`);
+  registeredLayers.set(className, factory.definition as LayerDefinition);
+}
+
+/** Class names of models within models. */
+export const modelClasses: ReadonlySet<string> = new Set(['Sequential', 'Functional', 'Model']);
 
 interface KerasObject {
   className: string;
@@ -33,8 +53,13 @@ export function kerasObject(json: unknown, where: string): KerasObject {
     fail('FORMAT', `${where}.config`, 'an object', showValue(config));
   // A registered class of someone else must not be taken for the layer of the same name.
   const registered = (json as { registered_name?: unknown }).registered_name;
-  if (typeof registered === 'string' && registered.includes('>') && !registered.startsWith('keras'))
-    fail('UNSUPPORTED', where, 'a class of Keras', `'${registered}'`);
+  if (
+    typeof registered === 'string' &&
+    registered.includes('>') &&
+    !registered.startsWith('keras') &&
+    !registeredLayers.has(object.class_name)
+  )
+    fail('UNSUPPORTED', where, 'a class of Keras', `'${registered}'`, howToRegister);
   return { className: object.class_name, config: config as Record<string, unknown> };
 }
 
@@ -43,10 +68,21 @@ export function kerasReading(
   generation: 2 | 3,
   customCells: ReadonlyMap<string, (options: never) => Cell> = new Map(),
   depth = 0,
+  nested?: (json: unknown, reading: KerasReading, where: string) => Layer,
 ): KerasReading {
-  const deeper = () => kerasReading(generation, customCells, depth + 1);
+  const deeper = () => kerasReading(generation, customCells, depth + 1, nested);
   return {
     generation,
+    ...(nested && {
+      model(json: unknown, where: string) {
+        if (depth > depthLimit) fail('FORMAT', where, `at most ${depthLimit} models within each other`, 'more');
+        return nested(json, deeper(), where);
+      },
+    }),
+    knows(json) {
+      const name = (json as { class_name: string }).class_name;
+      return layerClasses.has(name) || registeredLayers.has(name) || modelClasses.has(name) || name === 'Lambda';
+    },
     layer: (json, where) => layerFromKeras(json, deeper(), where, depth),
     cell(json, where) {
       const { className, config } = kerasObject(json, where);
@@ -67,10 +103,18 @@ export function kerasReading(
 }
 
 /** A layer from its object. Throws UNSUPPORTED for a class that is not there, naming those that are. */
-export function layerFromKeras(json: unknown, reading: KerasReading, where: string, depth = 0): Layer {
+export function layerFromKeras(
+  json: unknown,
+  reading: KerasReading,
+  where: string,
+  depth = 0,
+  /** Options of ours that the configuration does not hold. */
+  further: Readonly<Record<string, unknown>> = {},
+): Layer {
   if (depth > depthLimit) fail('FORMAT', where, `at most ${depthLimit} layers within each other`, 'more');
   const { className, config } = kerasObject(json, where);
-  const definition = layerClasses.get(className);
+  if (modelClasses.has(className) && reading.model) return reading.model(json, where) as Layer;
+  const definition = layerClasses.get(className) ?? registeredLayers.get(className);
   if (!definition) {
     const near = closestName(className, layerClasses.keys());
     fail(
@@ -78,14 +122,12 @@ export function layerFromKeras(json: unknown, reading: KerasReading, where: stri
       where,
       `a layer among ${[...layerClasses.keys()].join(', ')}`,
       `'${className}'`,
-      near ? `The nearest is ${near}.` : undefined,
+      near ? `The nearest is ${near}. ${howToRegister}` : howToRegister,
     );
   }
   const path = typeof config.name === 'string' ? config.name : className;
-  return placeLayer(
-    definition,
-    optionsFromKeras(definition.options, normalConfig(className, config, reading.generation), reading, path),
-  );
+  const own = optionsFromKeras(definition.options, normalConfig(className, config, reading.generation), reading, path);
+  return placeLayer(definition, { ...own, ...further });
 }
 
 /** Differences between the generations that are not a matter of a single option. */

@@ -15,6 +15,7 @@ import {
   type OptionTable,
   parseOptions,
 } from './options.ts';
+import { type ApplyOptions, applyLayer, type SymbolicInput, type SymbolicTensor } from './symbolic.ts';
 import type { WeightSpec } from './weight.ts';
 
 /** A shape of which some sizes are known only at run time (null): the batch, the length. */
@@ -34,6 +35,8 @@ export interface LayerCall {
   readonly weights: Readonly<Record<string, Tensor>>;
   readonly training: boolean;
   readonly random: LayerRandom;
+  /** What a stateful layer kept of the batch before, by name, [B, ...] each. */
+  readonly carried?: Readonly<Record<string, Tensor>>;
   /** Where the layer stands, for messages: `encoder/lstm`. */
   readonly path: string;
 }
@@ -44,6 +47,18 @@ export interface LayerResult {
   readonly masks: readonly (Tensor | null)[];
   /** New values of weights that the layer itself changes, by name. */
   readonly updates?: Readonly<Record<string, Tensor>>;
+  /** What a stateful layer keeps for the next batch, by name. */
+  readonly carried?: Readonly<Record<string, Tensor>>;
+  /** Single numbers that are added to the loss. */
+  readonly losses?: readonly Tensor[];
+}
+
+/** A state that a layer keeps between batches. */
+export interface CarriedState {
+  /** Unique in the layer; parts are joined by `/`. */
+  readonly name: string;
+  /** Of one row. */
+  readonly shape: Shape;
 }
 
 /** Limits of the values of an input, checked before a run. */
@@ -59,6 +74,14 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   /** What the layer computes on: `i32` where it looks things up by index. */
   readonly inputType?: Tensor['dtype'];
   inputRange?(config: OptionsOut<T>): InputRange | null;
+  /** Per input, where they differ; `any` takes both. Default: `inputType` for all. */
+  inputTypes?(config: OptionsOut<T>): readonly (Tensor['dtype'] | 'any')[];
+  /** Per input, where they differ. Default: `inputRange` for the first. */
+  inputRanges?(config: OptionsOut<T>): readonly (InputRange | null)[];
+  /** Per output. Default f32. */
+  outputTypes?(config: OptionsOut<T>): readonly Tensor['dtype'][];
+  /** Whether initial states may follow the input. Default: where there is a `recurrence`. */
+  readonly takesStates?: boolean;
   /** In training, the rows of a batch depend on each other: steps may not be put beside samples as further rows. Default false. */
   readonly acrossRows?: boolean;
   /** Where Keras's class lives, if not in `keras.layers`. */
@@ -67,6 +90,8 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   kerasConfig?(config: OptionsOut<T>, json: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** For layers over time: the cell and what is done with it, so that others (bidirectional) can drive it. */
   recurrence?(config: OptionsOut<T>): { readonly cell: Cell; readonly flags: SequenceFlags };
+  /** The states that it keeps between batches. Default: none. */
+  carried?(config: OptionsOut<T>, inputs: readonly OpenShape[], path: string): readonly CarriedState[];
   /** Rules between options; called once, when the description is made. */
   check?(config: OptionsOut<T>, where: string): void;
   /** Throws SHAPE, naming the path, for inputs that do not fit. */
@@ -84,6 +109,19 @@ export interface Layer {
   readonly name: string | null;
   readonly trainable: boolean;
   readonly config: Readonly<Record<string, unknown>>;
+  /**
+   * Applies the layer to what stands for data, for `model({ inputs, outputs })`. Applied twice, both calls share one set of weights. Throws
+   * SHAPE, naming the layer, where the inputs do not fit.
+   *
+   * @template Output `SymbolicTensor[]` for layers of several outputs (with `returnState`)
+   * @example
+   * const [y, h, c] = layers.lstm({ units: 8, returnState: true }).apply<SymbolicTensor[]>(x);
+   * const z = layers.lstm({ units: 8 }).apply(x, { initialState: [h, c] });
+   */
+  apply<Output extends SymbolicTensor | SymbolicTensor[] = SymbolicTensor>(
+    inputs: SymbolicInput,
+    options?: ApplyOptions,
+  ): Output;
 }
 
 /** Options that every layer has. */
@@ -97,12 +135,14 @@ export const baseOptions = {
 };
 
 type BaseOptions = typeof baseOptions;
+/** A layer's own options stand for the base ones of the same name. */
+type WithBase<T extends OptionTable> = Omit<BaseOptions, keyof T> & T;
 
-export type LayerFactory<T extends OptionTable> = ((options?: OptionsIn<BaseOptions & T>) => Layer) & {
+export type LayerFactory<T extends OptionTable> = ((options?: OptionsIn<WithBase<T>>) => Layer) & {
   readonly definition: LayerDefinition<BaseOptions & T>;
 };
 /** A factory whose options may not all be left out. */
-export type LayerFactoryRequired<T extends OptionTable> = ((options: OptionsIn<BaseOptions & T>) => Layer) & {
+export type LayerFactoryRequired<T extends OptionTable> = ((options: OptionsIn<WithBase<T>>) => Layer) & {
   readonly definition: LayerDefinition<BaseOptions & T>;
 };
 
@@ -126,13 +166,36 @@ export function placeLayer(definition: LayerDefinition, given: object | undefine
   const where = `layers.${definition.className}`;
   const config = parseOptions(definition.options, given, where) as Readonly<Record<string, unknown>>;
   definition.check?.(config as never, where);
-  return Object.freeze({
+  return makeLayer(
     definition,
-    className: definition.className,
-    name: (config.name as string | null) ?? null,
-    trainable: config.trainable as boolean,
+    definition.className,
+    (config.name as string | null) ?? null,
+    config.trainable as boolean,
     config,
+  );
+}
+
+/** A description whose options have been checked. */
+export function makeLayer(
+  // biome-ignore lint/suspicious/noExplicitAny: the configuration belongs to the definition's own table
+  definition: LayerDefinition<any>,
+  className: string,
+  name: string | null,
+  trainable: boolean,
+  config: Layer['config'],
+): Layer {
+  const layer: Layer = Object.freeze({
+    definition,
+    className,
+    name,
+    trainable,
+    config,
+    apply(inputs: SymbolicInput, options?: ApplyOptions) {
+      const outputs = applyLayer(layer, inputs, options);
+      return (outputs.length === 1 ? outputs[0] : outputs) as never;
+    },
   });
+  return layer;
 }
 
 export function isLayer(value: unknown): value is Layer {

@@ -12,13 +12,15 @@ import { expandDims, reshape, transpose } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { callOptions, maskedWeights, positionMask } from './attention.ts';
 import { knownSize, needRank } from './axes.ts';
+import { type Constraint, constraintOption } from './constraints.ts';
+import { dropoutMask } from './dropout-mask.ts';
 import { withFans } from './einsum-dense.ts';
 import { type Initializer, initializerOption } from './initializers.ts';
 import { defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { bothMasks } from './mask.ts';
 import { absent, flag, fraction, type Option, option, positiveInteger, seedOption, showValue } from './options.ts';
-import { dropoutMask } from './recurrent.ts';
-import { plainWeight, type WeightSpec } from './weight.ts';
+import { type Regularizer, regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight, type WeightSpec } from './weight.ts';
 
 const isSize = (v: unknown): v is number => typeof v === 'number' && Number.isInteger(v) && v > 0;
 const optionalSize = () => option<number | null>('a positive integer, or null', (v) => v === null || isSize(v), null);
@@ -33,11 +35,11 @@ const commonOptions = {
   kernelInitializer: initializerOption('glorotUniform'),
   /** Default zeros. */
   biasInitializer: initializerOption('zeros'),
-  kernelRegularizer: absent('Regularisers'),
-  biasRegularizer: absent('Regularisers'),
-  activityRegularizer: absent('Regularisers'),
-  kernelConstraint: absent('Constraints'),
-  biasConstraint: absent('Constraints'),
+  kernelRegularizer: regularizerOption(),
+  biasRegularizer: regularizerOption(),
+  activityRegularizer: absent('Activity regularisers here'),
+  kernelConstraint: constraintOption(),
+  biasConstraint: constraintOption(),
   /** Of the dropout. Default: the model's. */
   seed: seedOption(),
   ...callOptions,
@@ -50,6 +52,10 @@ interface Common {
   readonly slidingWindow: number | null;
   readonly kernelInitializer: Initializer;
   readonly biasInitializer: Initializer;
+  readonly kernelRegularizer: Regularizer | null;
+  readonly biasRegularizer: Regularizer | null;
+  readonly kernelConstraint: Constraint | null;
+  readonly biasConstraint: Constraint | null;
   readonly seed: number | null;
   readonly useCausalMask: boolean;
   readonly returnAttentionScores: boolean;
@@ -81,9 +87,11 @@ function rolesOf(inputs: readonly OpenShape[], path: string): Inputs {
 /** Kernel and bias of a projection of `inner` axes to `outer` ones. */
 function projection(config: Common, name: string, inner: readonly number[], outer: readonly number[]): WeightSpec[] {
   const fans = [sizeOf(inner), sizeOf(outer)] as const;
+  const kernel = plainWeight(`${name}/kernel`, [...inner, ...outer], withFans(config.kernelInitializer, fans));
+  const bias = plainWeight(`${name}/bias`, outer, config.biasInitializer);
   return [
-    plainWeight(`${name}/kernel`, [...inner, ...outer], withFans(config.kernelInitializer, fans)),
-    ...(config.useBias ? [plainWeight(`${name}/bias`, outer, config.biasInitializer)] : []),
+    ruledWeight(kernel, config.kernelRegularizer, config.kernelConstraint),
+    ...(config.useBias ? [ruledWeight(bias, config.biasRegularizer, config.biasConstraint)] : []),
   ];
 }
 
@@ -244,8 +252,7 @@ export const groupQueryAttention = defineLayer({
     useBias: flag(true),
     ...commonOptions,
   },
-  // Keras writes no activity regulariser here.
-  kerasConfig: (_config, { activity_regularizer: _none, ...json }) => keepOld(json),
+  kerasConfig: (_config, json) => keepOld(json),
   check({ numQueryHeads, numKeyValueHeads }, where) {
     if (numQueryHeads % numKeyValueHeads)
       fail('ARGUMENT', where, `numQueryHeads that are a multiple of ${numKeyValueHeads}`, String(numQueryHeads));

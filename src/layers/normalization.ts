@@ -9,13 +9,15 @@ import { mean, sum } from '../ops/reduce.ts';
 import { reshape } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { axesOf, axesOption, axisOption, knownSize } from './axes.ts';
+import { constraintOption } from './constraints.ts';
 import { initializerOf, initializerOption } from './initializers.ts';
 import { defineLayer, type OpenShape } from './layer.ts';
-import { absent, flag, option, positiveNumber } from './options.ts';
-import { plainWeight } from './weight.ts';
+import { flag, type OptionsOut, option, positiveNumber } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { plainWeight, ruledWeight, type WeightSpec } from './weight.ts';
 
 /** Options of those that scale and shift. */
-const affineOptions = {
+export const affineOptions = {
   /** Default 0.001. */
   epsilon: positiveNumber(1e-3),
   /** Add beta. Default true. */
@@ -26,11 +28,23 @@ const affineOptions = {
   betaInitializer: initializerOption('zeros'),
   /** Default ones. */
   gammaInitializer: initializerOption('ones'),
-  betaRegularizer: absent('Regularisers'),
-  gammaRegularizer: absent('Regularisers'),
-  betaConstraint: absent('Constraints'),
-  gammaConstraint: absent('Constraints'),
+  betaRegularizer: regularizerOption(),
+  gammaRegularizer: regularizerOption(),
+  betaConstraint: constraintOption(),
+  gammaConstraint: constraintOption(),
 };
+
+type AffineConfig = OptionsOut<typeof affineOptions>;
+
+/** gamma and beta, as far as the options ask for them. */
+export function affineWeights(config: AffineConfig, sizes: Shape): WeightSpec[] {
+  const gamma = plainWeight('gamma', sizes, config.gammaInitializer);
+  const beta = plainWeight('beta', sizes, config.betaInitializer);
+  return [
+    ...(config.scale ? [ruledWeight(gamma, config.gammaRegularizer, config.gammaConstraint)] : []),
+    ...(config.center ? [ruledWeight(beta, config.betaRegularizer, config.betaConstraint)] : []),
+  ];
+}
 
 /** The sizes of the axes, in order, which must be known. */
 function sizesOf(shape: OpenShape, axis: number | readonly number[], path: string): Shape {
@@ -53,13 +67,7 @@ export const layerNormalization = defineLayer({
     axis: axesOption(-1),
     ...affineOptions,
   },
-  weights({ axis, center, scale, gammaInitializer, betaInitializer }, [shape], path) {
-    const sizes = sizesOf(shape, axis, path);
-    return [
-      ...(scale ? [plainWeight('gamma', sizes, gammaInitializer)] : []),
-      ...(center ? [plainWeight('beta', sizes, betaInitializer)] : []),
-    ];
-  },
+  weights: (config, [shape], path) => affineWeights(config, sizesOf(shape, config.axis, path)),
   outputs: (_config, [shape]) => [shape],
   call({ axis, epsilon }, { inputs: [x], masks, weights: { gamma, beta }, path }) {
     const axes = axesOf(axis, x.rank, path);
@@ -153,13 +161,10 @@ export const groupNormalization = defineLayer({
     axis: axisOption(-1),
     ...affineOptions,
   },
-  weights({ groups, axis, center, scale, gammaInitializer, betaInitializer }, [shape], path) {
-    const features = knownSize(shape, axis, path);
-    groupsOf(groups, features, path);
-    return [
-      ...(scale ? [plainWeight('gamma', [features], gammaInitializer)] : []),
-      ...(center ? [plainWeight('beta', [features], betaInitializer)] : []),
-    ];
+  weights(config, [shape], path) {
+    const features = knownSize(shape, config.axis, path);
+    groupsOf(config.groups, features, path);
+    return affineWeights(config, [features]);
   },
   outputs: (_config, [shape]) => [shape],
   call({ groups, axis, epsilon }, { inputs: [x], masks, weights: { gamma, beta }, path }) {

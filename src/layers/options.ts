@@ -12,6 +12,10 @@ export interface KerasReading {
   readonly generation: 2 | 3;
   layer(json: unknown, where: string): unknown;
   cell(json: unknown, where: string): unknown;
+  /** Makes the layer that stands for a model within a model. Missing: there are none. */
+  model?(json: unknown, where: string): unknown;
+  /** Whether the class of a layer is there. */
+  knows?(json: unknown): boolean;
 }
 
 /** One option: what a user may give (`In`), what is stored (`Out`), and whether it must be given. */
@@ -27,6 +31,8 @@ export interface Option<In, Out, Required extends boolean> {
   fromKeras?(json: unknown, reading: KerasReading, where: string): unknown;
   /** Keras's key where it is not the snake case of ours; null: Keras has none. */
   readonly key?: string | null;
+  /** Keras does not have it: written only where it is not the default. */
+  readonly beyond?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds options of every type
@@ -129,6 +135,11 @@ export const absent = (what: string): Option<null, null, false> => ({
   },
 });
 
+/** An option that Keras does not have: written to a configuration only where it is used. */
+export const beyondKeras = <In, Out, Required extends boolean>(
+  kind: Option<In, Out, Required>,
+): Option<In, Out, Required> => ({ ...kind, beyond: true });
+
 /** An option that only has one supported value. */
 export const only = <const T>(value: T, next: string): Option<T, T, false> => ({
   required: false,
@@ -180,7 +191,7 @@ export function optionsToKeras(
 ): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   for (const [name, kind] of Object.entries(table)) {
-    if (kind.key === null) continue;
+    if (kind.key === null || (kind.beyond && config[name] === kind.fallback)) continue;
     json[kind.key ?? camelToSnake(name)] = kind.toKeras ? kind.toKeras(config[name], `${where}.${name}`) : config[name];
   }
   return json;

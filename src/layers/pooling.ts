@@ -18,7 +18,7 @@ import {
 } from './axes.ts';
 import { defineLayer, type OpenShape } from './layer.ts';
 import { besideMask } from './mask.ts';
-import { choice, flag, type Option } from './options.ts';
+import { beyondKeras, choice, flag, type Option } from './options.ts';
 
 type Sizes = readonly number[];
 
@@ -137,7 +137,7 @@ export const globalMaxPooling1d = defineLayer({
   options: {
     ...globalOptions,
     /** Leave masked steps out; a row without any valid step gives 0. Default false, what Keras does. */
-    useMask: { ...flag(false), key: null },
+    useMask: beyondKeras(flag(false)),
   },
   weights: () => [],
   outputs: (config, [shape], path) => [globalShape(config, shape, path)],

@@ -1,23 +1,33 @@
 /**
- * From a cell to a layer over time: one `scan` whose body is the cell's step. Direction, masks, dropout and states are handled here, once
- * for all cells.
- *
- * A masked step carries the state unchanged and repeats the carried output (zero with `zeroOutputForMask`); leading masked steps
- * output the initial state. A mask is never dropped, also not with an initial state, and a row may be masked whole.
+ * From a cell to a layer over time. Direction, states that are given, returned or kept, and the layers of the built-in cells are here; the
+ * loop itself is in `walk.ts`.
  */
 import { fail } from '../core/errors.ts';
-import { formatShape, type Shape, sameShape } from '../core/shape.ts';
-import { lessEqual, mul, select } from '../ops/pointwise.ts';
-import { probe } from '../ops/probe.ts';
-import { scan } from '../ops/scan.ts';
-import { reshape, reverse, slice, transpose, zeros } from '../ops/shape.ts';
-import { Tensor } from '../ops/tensor.ts';
-import { type Cell, type CellFactory, cellWeights, isCell, type SequenceFlags } from './cell.ts';
+import { formatShape, type Shape } from '../core/shape.ts';
+import { reverse } from '../ops/shape.ts';
+import type { Tensor } from '../ops/tensor.ts';
+import {
+  type Cell,
+  type CellFactory,
+  type CellSizes,
+  cellWeights,
+  outputOf,
+  type SequenceFlags,
+  stateOf,
+} from './cell.ts';
+import { cellOption } from './cell-option.ts';
+import { type StateTree, stateLeaves } from './cell-state.ts';
+import { convLstm1dCell, convLstm2dCell, convLstm3dCell } from './cells/conv-lstm.ts';
 import { gruCell } from './cells/gru.ts';
+import { indRNNCell } from './cells/ind-rnn.ts';
 import { lstmCell } from './cells/lstm.ts';
+import { minimalGatedUnitCell } from './cells/minimal-gated-unit.ts';
 import { simpleRNNCell } from './cells/simple-rnn.ts';
-import { defineLayer, type LayerCall, type LayerRandom, type LayerResult, type OpenShape } from './layer.ts';
-import { absent, flag, type Option, type OptionTable, only, optionsToKeras, showValue } from './options.ts';
+import { type CarriedState, defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
+import { bothMasks } from './mask.ts';
+import { flag, type OptionTable } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
+import { type Walk, walkSequence } from './walk.ts';
 
 /** Options of every layer over time, in Keras's order. */
 export const sequenceOptions = {
@@ -27,193 +37,82 @@ export const sequenceOptions = {
   returnState: flag(false),
   /** Walk from the last step to the first; returned sequences are in the order of the walk. Default false. */
   goBackwards: flag(false),
-  /** Keep the state between batches: not supported yet. */
-  stateful: only(
-    false,
-    'Stateful layers are not supported by this version: hand states over with returnState and an initial state.',
-  ),
+  /**
+   * Start a batch with the states that the one before left, row by row. The first batch sets the number of rows; another number is refused
+   * until `model.resetStates()`. The states are saved with the model. Default false.
+   */
+  stateful: flag(false),
   /** Masked steps of a returned sequence are zero instead of the carried output. Default false. */
   zeroOutputForMask: flag(false),
 } as const;
 
-const activityRegularizer = { activityRegularizer: absent('Regularisers') };
+const activityRegularizer = {
+  /** Of all that the layer returns, divided by the batch size. Default none. */
+  activityRegularizer: regularizerOption(),
+};
 
-export interface Recurrence extends SequenceFlags {
-  readonly cell: Cell;
-  /** [B, T, ...features] */
-  readonly x: Tensor;
-  /** [B, T], 0 or 1, or null. */
-  readonly mask: Tensor | null;
-  readonly weights: Readonly<Record<string, Tensor>>;
-  /** Initial states in the cell's order; null: zeros. */
-  readonly initial: readonly Tensor[] | null;
-  readonly training: boolean;
-  readonly random: LayerRandom;
-  readonly path: string;
+interface Sequence {
+  readonly batch: number | null;
+  readonly length: number | null;
+  readonly sizes: CellSizes;
+  /** How many of the inputs come before the initial states. */
+  readonly count: number;
 }
 
-export interface Walk {
-  /** [B, T, ...output], step t at index t in both directions; null without returnSequences. */
-  readonly sequence: Tensor | null;
-  /** [B, ...output] after the last step walked. */
-  readonly last: Tensor;
-  /** [B, ...] each. */
-  readonly states: readonly Tensor[];
-}
-
-/** Inverted dropout: 0 or 1 / (1 - rate). */
-export function dropoutMask(random: LayerRandom, shape: Shape, rate: number, seed: number | null): Tensor {
-  return mul(lessEqual(rate, random.uniform(shape, seed)), 1 / (1 - rate));
-}
-
-/** Swaps the first two axes. */
-function swapTime(x: Tensor): Tensor {
-  return transpose(x, [1, 0, ...x.shape.map((_, i) => i).slice(2)]);
-}
-
-/** A mask of one step, [B], beside a state, [B, ...]. */
-function beside(mask: Tensor, x: Tensor): Tensor {
-  return reshape(mask, [x.shape[0], ...new Array<number>(x.rank - 1).fill(1)]);
-}
-
-/** Runs a cell over the sequences of a batch. */
-export function walkSequence(recurrence: Recurrence): Walk {
-  const { cell, x, mask, training, random, path } = recurrence;
-  const { definition, config } = cell;
-  const [batch, length, ...features] = x.shape;
-  const declared = Object.entries(definition.state(config) as Record<string, Shape>);
-  const init = declared.map(([name, shape], i) => {
-    const want = [batch, ...shape];
-    const given = recurrence.initial?.[i];
-    if (!given) return zeros(x.graph, want);
-    if (given.shape.length !== want.length || given.shape.some((d, k) => d !== want[k]))
-      fail('SHAPE', `${path}: initial state ${name}`, formatShape(want), formatShape(given.shape));
-    return given;
-  });
-
-  const drop = (rate: unknown, shape: Shape): Tensor[] | null => {
-    if (!training || typeof rate !== 'number' || rate <= 0) return null;
-    const count = definition.dropoutMasks?.(config) ?? 1;
-    const seed = (config.seed as number | null | undefined) ?? null;
-    return Array.from({ length: count }, () => dropoutMask(random, shape, rate, seed));
-  };
-  let inputMasks = drop(config.dropout, [batch, ...features]);
-  const stateMasks = drop(config.recurrentDropout, init[0].shape);
-
-  let sequence = swapTime(x);
-  if (inputMasks?.length === 1) {
-    // One mask for all gates and steps: taken out of the loop.
-    sequence = mul(sequence, inputMasks[0]);
-    inputMasks = null;
-  }
-  const sequences = mask ? [sequence, swapTime(mask)] : [sequence];
-  const prepared = definition.prepare?.(recurrence.weights, config) ?? recurrence.weights;
-  const names = Object.keys(prepared);
-  const constants = [...names.map((name) => prepared[name]), ...(inputMasks ?? []), ...(stateMasks ?? [])];
-
-  const step = (carry: readonly Tensor[], now: Tensor, outside: readonly Tensor[]) => {
-    const result = definition.step({
-      x: now,
-      state: Object.fromEntries(declared.map(([name], i) => [name, carry[i]])),
-      weights: Object.fromEntries(names.map((name, i) => [name, outside[i]])),
-      config,
-      dropout: {
-        inputs: inputMasks && outside.slice(names.length, names.length + inputMasks.length),
-        recurrent: stateMasks && outside.slice(outside.length - stateMasks.length),
-      },
-    });
-    return checkStep(result, cell, declared, batch, path);
-  };
-
-  // Where the output is one of the new states, as in all built-in cells, the carried output is that state; else it is a carry of its own.
-  const outputState = probe(
-    [sequence, ...init, ...constants],
-    (i) => (i === 0 ? 1 : 0),
-    ([now, ...rest]) => {
-      const { next, output } = step(rest.slice(0, init.length), now, rest.slice(init.length));
-      return next.indexOf(output);
-    },
-  );
-  const ownOutput = outputState < 0;
-  const carries = ownOutput ? [...init, zeros(x.graph, [batch, ...outputSize(cell)])] : init;
-  const walked = scan(
-    { init: carries, sequences, constants, length, reverse: recurrence.goBackwards },
-    (carry, [now, valid], outside) => {
-      const { next, output } = step(carry, now, outside);
-      const all = ownOutput ? [...next, output] : next;
-      const kept = valid ? all.map((value, i) => select(beside(valid, value), value, carry[i])) : all;
-      const carried = ownOutput ? kept[kept.length - 1] : kept[outputState];
-      const out = valid && recurrence.zeroOutputForMask ? select(beside(valid, output), output, 0) : carried;
-      return { carry: kept, outputs: recurrence.returnSequences ? [out] : [] };
-    },
-  );
-  const states = walked.carry.slice(0, declared.length);
-  let last = ownOutput ? walked.carry[declared.length] : states[outputState];
-  if (mask && recurrence.zeroOutputForMask && length > 0) {
-    const lastStep = slice(mask, [0, recurrence.goBackwards ? 0 : length - 1], [batch, 1]);
-    last = select(beside(lastStep, last), last, 0);
-  }
-  return { sequence: recurrence.returnSequences ? swapTime(walked.outputs[0]) : null, last, states };
-}
-
-/** Holds what a step returned against what its cell declares. */
-function checkStep(
-  result: { readonly output: Tensor; readonly state: Readonly<Record<string, Tensor>> },
-  cell: Cell,
-  declared: readonly (readonly [string, Shape])[],
-  batch: number,
-  path: string,
-): { next: Tensor[]; output: Tensor } {
-  const where = `${path}: step of ${cell.className}`;
-  const names = declared.map(([name]) => name);
-  const received = Object.keys(result?.state ?? {});
-  if (
-    !(result?.output instanceof Tensor) ||
-    received.length !== names.length ||
-    names.some((name) => !received.includes(name))
-  )
-    fail(
-      'ARGUMENT',
-      where,
-      `{ output, state: { ${names.join(', ')} } }`,
-      `${result?.output instanceof Tensor ? '' : 'no output and '}state { ${received.join(', ')} }`,
-    );
-  const check = (what: string, value: Tensor, shape: Shape) => {
-    if (!sameShape(value.shape, [batch, ...shape]))
-      fail('SHAPE', where, `${what} ${formatShape([batch, ...shape])}`, formatShape(value.shape));
-    return value;
-  };
-  check('an output', result.output, outputSize(cell));
-  return {
-    next: declared.map(([name, shape]) => check(`state ${name}`, result.state[name], shape)),
-    output: result.output,
-  };
-}
-
-/** The checks of inputs over time, in one place. */
-export function checkSequence(
-  inputs: readonly OpenShape[],
-  cell: Cell,
-  path: string,
-): { batch: number | null; length: number | null; features: number } {
-  const [x, ...states] = inputs;
-  const features = x?.[x.length - 1];
-  if (!x || x.length < 3)
+/** The checks of inputs over time, in one place: x, the cell's further sequences and constants, then initial states or none. */
+export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: string): Sequence {
+  const [x] = inputs;
+  const { axes, sequences = [], constants = [] } = cell.definition;
+  if (!x || x.length < 3 || (axes !== undefined && x.length !== axes + 2))
     fail(
       'SHAPE',
       path,
-      'an input of three axes, (batch, time, features)',
+      axes && axes > 1
+        ? `an input of ${axes + 2} axes, (batch, time, ..., channels)`
+        : 'an input of three axes, (batch, time, features)',
       x ? formatShape(x) : 'none',
       x?.length === 2
         ? 'Put an embedding before it, or give every step its features: shape (time, 1) for single numbers.'
         : undefined,
     );
-  if (typeof features !== 'number')
-    fail('SHAPE', path, 'a known number of features', formatShape(x), 'Give the last axis of the input a size.');
-  const count = Object.keys(cell.definition.state(cell.config)).length;
-  if (states.length !== 0 && states.length !== count)
-    fail('SHAPE', path, `the sequence alone, or with ${count} initial states`, `${inputs.length} inputs`);
-  return { batch: x[0], length: x[1], features };
+  const known = (shape: OpenShape): Shape => {
+    if (!shape.every((d) => d !== null))
+      fail('SHAPE', path, `a known number of features`, formatShape(x), 'Give the last axis of the input a size.');
+    return shape as Shape;
+  };
+  const inputShape = known(x.slice(2));
+  const further = [...sequences, ...constants];
+  const count = 1 + further.length;
+  const shapes = further.map((name, i): [string, Shape] => {
+    const isSequence = i < sequences.length;
+    const shape = inputs[i + 1];
+    if (!shape || shape.length < (isSequence ? 2 : 1))
+      fail(
+        'SHAPE',
+        path,
+        `the inputs (x, ${further.join(', ')})${shape ? `, ${name} with (batch${isSequence ? ', time' : ''}) in front` : ''}`,
+        shape ? `${name} ${formatShape(shape)}` : `${inputs.length} inputs`,
+      );
+    if (isSequence && shape[1] !== null && x[1] !== null && shape[1] !== x[1])
+      fail('SHAPE', path, `${name} of ${x[1]} steps, as x`, formatShape(shape));
+    return [name, known(shape.slice(isSequence ? 2 : 1))];
+  });
+  const sizes = {
+    features: inputShape[inputShape.length - 1],
+    inputShape,
+    inputShapes: Object.fromEntries(shapes),
+    path,
+  };
+  const states = stateLeaves(stateOf(cell, sizes));
+  const given = inputs.slice(count);
+  if (given.length !== 0 && given.length !== states.length)
+    fail('SHAPE', path, `the sequence alone, or with ${states.length} initial states`, `${inputs.length} inputs`);
+  given.forEach((shape, i) => {
+    const want = [x[0], ...states[i].shape];
+    const fits = shape.length === want.length && shape.every((d, k) => d === want[k] || d === null || want[k] === null);
+    if (!fits) fail('SHAPE', `${path}: initial state ${states[i].path}`, formatShape(want), formatShape(shape));
+  });
+  return { batch: x[0], length: x[1], sizes, count };
 }
 
 /** Shapes of what a layer over time returns. */
@@ -223,40 +122,85 @@ export function sequenceShapes(
   inputs: readonly OpenShape[],
   path: string,
 ): OpenShape[] {
-  const { batch, length } = checkSequence(inputs, cell, path);
-  const states = Object.values(cell.definition.state(cell.config) as Record<string, Shape>);
-  const output = outputSize(cell);
+  const { batch, length, sizes } = checkSequence(inputs, cell, path);
+  const output = outputOf(cell, sizes);
   const y = flags.returnSequences ? [batch, length, ...output] : [batch, ...output];
-  return flags.returnState ? [y, ...states.map((shape) => [batch, ...shape])] : [y];
+  const states = stateLeaves(stateOf(cell, sizes));
+  return flags.returnState ? [y, ...states.map(({ shape }) => [batch, ...shape])] : [y];
 }
 
-function outputSize(cell: Cell): Shape {
-  return cell.definition.output?.(cell.config) ?? (Object.values(cell.definition.state(cell.config)) as Shape[])[0];
+/** The states that a stateful layer keeps between batches, one row's shape each. */
+export function carriedStates(
+  cell: Cell,
+  flags: SequenceFlags,
+  inputs: readonly OpenShape[],
+  path: string,
+): CarriedState[] {
+  if (!flags.stateful) return [];
+  const { sizes } = checkSequence(inputs, cell, path);
+  return stateLeaves(stateOf(cell, sizes)).map(({ path: name, shape }) => ({ name, shape }));
 }
 
-function callSequence(cell: Cell, flags: SequenceFlags, call: LayerCall): LayerResult {
-  const [x, ...initial] = call.inputs;
-  const mask = call.masks[0];
+/** Walks with the initial states that were given, else those of the batch before, else zeros. */
+export function walkCall(
+  cell: Cell,
+  flags: SequenceFlags,
+  call: LayerCall,
+  inputs: readonly Tensor[],
+  given: readonly Tensor[],
+): { walk: Walk; mask: Tensor | null; carried: Record<string, Tensor> } {
+  const { path } = call;
+  const names = flags.stateful
+    ? carriedStates(
+        cell,
+        flags,
+        inputs.map((x) => x.shape),
+        path,
+      ).map(({ name }) => name)
+    : [];
+  if (names.some((name) => !call.carried?.[name]))
+    fail(
+      'UNSUPPORTED',
+      path,
+      'a stateful layer that stands in a model by itself',
+      'one within another layer, or called twice',
+      'Hand its states over with returnState and initial states.',
+    );
+  const kept = names.map((name) => (call.carried as Record<string, Tensor>)[name]);
+  const own = given.length ? given : kept.length ? kept : null;
+  const { sequences = [] } = cell.definition;
+  const mask = call.masks.slice(0, 1 + sequences.length).reduce(bothMasks, null);
   const walk = walkSequence({
     ...flags,
     cell,
-    x,
+    x: inputs[0],
+    further: inputs.slice(1),
     mask,
     weights: call.weights,
-    initial: initial.length ? initial : null,
+    initial: own,
     training: call.training,
     random: call.random,
-    path: call.path,
+    path,
   });
+  return { walk, mask, carried: Object.fromEntries(names.map((name, i) => [name, walk.states[i]])) };
+}
+
+function callSequence(cell: Cell, flags: SequenceFlags, call: LayerCall): LayerResult {
+  const { count } = checkSequence(
+    call.inputs.map((x) => x.shape),
+    cell,
+    call.path,
+  );
+  const { walk, mask, carried } = walkCall(cell, flags, call, call.inputs.slice(0, count), call.inputs.slice(count));
   const turn = flags.goBackwards;
   const y = walk.sequence ? (turn ? reverse(walk.sequence, 1) : walk.sequence) : walk.last;
   const yMask = walk.sequence && mask ? (turn ? reverse(mask, 1) : mask) : null;
-  if (!flags.returnState) return { outputs: [y], masks: [yMask] };
-  return { outputs: [y, ...walk.states], masks: [yMask, ...walk.states.map(() => null)] };
+  if (!flags.returnState) return { outputs: [y], masks: [yMask], carried };
+  return { outputs: [y, ...walk.states], masks: [yMask, ...walk.states.map(() => null)], carried };
 }
 
 /** A layer class whose options are those of one cell, as Keras has them. */
-function layerOfCell<const T extends OptionTable>(className: string, cell: CellFactory<T>) {
+function layerOfCell<const T extends OptionTable, S extends StateTree>(className: string, cell: CellFactory<T, S>) {
   const cellOf = (config: Readonly<Record<string, unknown>>): Cell => ({
     definition: cell.definition as never,
     className: cell.definition.name,
@@ -267,10 +211,12 @@ function layerOfCell<const T extends OptionTable>(className: string, cell: CellF
     options: { ...sequenceOptions, ...cell.definition.options, ...activityRegularizer },
     weights: (config, inputs, path) => {
       const own = cellOf(config as never);
-      return cellWeights(own, checkSequence(inputs, own, path).features, true, path);
+      return cellWeights(own, checkSequence(inputs, own, path).sizes, true, path);
     },
     outputs: (config, inputs, path) =>
       sequenceShapes(cellOf(config as never), config as unknown as SequenceFlags, inputs, path),
+    carried: (config, inputs, path) =>
+      carriedStates(cellOf(config as never), config as unknown as SequenceFlags, inputs, path),
     recurrence: (config) => ({ cell: cellOf(config as never), flags: config as unknown as SequenceFlags }),
     call: (config, call) => callSequence(cellOf(config as never), config as unknown as SequenceFlags, call),
   });
@@ -299,27 +245,37 @@ export const lstm = layerOfCell('LSTM', lstmCell);
  */
 export const gru = layerOfCell('GRU', gruCell);
 
-const cellOption = (): Option<Cell, Cell, true> => ({
-  required: true,
-  fallback: undefined,
-  expected: 'a cell, such as `layers.lstmCell({ units: 8 })` or one of `defineCell`',
-  parse(value, where) {
-    if (!isCell(value)) fail('ARGUMENT', where, this.expected, showValue(value));
-    return value;
-  },
-  toKeras: (cell, where) => ({
-    module: 'keras.layers',
-    class_name: cell.className,
-    config: {
-      name: null,
-      trainable: true,
-      dtype: 'float32',
-      ...optionsToKeras(cell.definition.options, cell.config, where),
-    },
-    registered_name: null,
-  }),
-  fromKeras: (json, reading, where) => reading.cell(json, where),
-});
+/**
+ * The minimal gated unit, a GRU of one gate. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: 2 U (F + U + 1).
+ *
+ * @example layers.minimalGatedUnit({ units: 32 })
+ */
+export const minimalGatedUnit = layerOfCell('MinimalGatedUnit', minimalGatedUnitCell);
+
+/**
+ * The independently recurrent network. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: U (F + 2).
+ *
+ * @example layers.indRNN({ units: 32, returnSequences: true })
+ */
+export const indRNN = layerOfCell('IndRNN', indRNNCell);
+
+/**
+ * LSTM of convolutions over one axis. (B, T, rows, C) to (B, windows, filters), or (B, T, windows, filters) with `returnSequences`.
+ *
+ * @example layers.convLstm1d({ filters: 8, kernelSize: 3, padding: 'same' })
+ */
+export const convLstm1d = layerOfCell('ConvLSTM1D', convLstm1dCell);
+
+/**
+ * LSTM of convolutions over two axes. (B, T, rows, columns, C) to (B, windows, windows, filters), with a time axis where
+ * `returnSequences`.
+ *
+ * @example layers.convLstm2d({ filters: 8, kernelSize: 3, padding: 'same', returnSequences: true })
+ */
+export const convLstm2d = layerOfCell('ConvLSTM2D', convLstm2dCell);
+
+/** LSTM of convolutions over three axes. */
+export const convLstm3d = layerOfCell('ConvLSTM3D', convLstm3dCell);
 
 /**
  * A layer over time of any cell: `layers.rnn({ cell: minimalGatedUnit({ units: 8 }) })`. (B, T, F) to the cell's output.
@@ -332,8 +288,9 @@ export const rnn = defineLayer({
     cell: cellOption(),
     ...activityRegularizer,
   },
-  weights: ({ cell }, inputs, path) => cellWeights(cell, checkSequence(inputs, cell, path).features, true, path),
+  weights: ({ cell }, inputs, path) => cellWeights(cell, checkSequence(inputs, cell, path).sizes, true, path),
   outputs: (config, inputs, path) => sequenceShapes(config.cell, config, inputs, path),
+  carried: (config, inputs, path) => carriedStates(config.cell, config, inputs, path),
   recurrence: (config) => ({ cell: config.cell, flags: config }),
   call: (config, call) => callSequence(config.cell, config, call),
 });

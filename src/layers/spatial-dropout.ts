@@ -1,9 +1,9 @@
 /** Dropout of whole features. Tompson et al., "Efficient object localization using convolutional networks" (2015). */
 import { mul } from '../ops/pointwise.ts';
 import { needRank } from './axes.ts';
+import { dropoutMask } from './dropout-mask.ts';
 import { defineLayer } from './layer.ts';
 import { option, seedOption } from './options.ts';
-import { dropoutMask } from './recurrent.ts';
 
 /**
  * In training, sets a share `rate` of the features of a sequence to zero, each for all steps, and scales the others by 1 / (1 - rate); else
@@ -24,8 +24,8 @@ export const spatialDropout1d = defineLayer({
     /** Default: the model's. */
     seed: seedOption(),
   },
-  // Keras's class takes no `trainable`.
-  kerasConfig: (_config, { trainable: _trainable, ...json }) => json,
+  // Keras's class takes no `trainable`, and writes the type as a word.
+  kerasConfig: ({ dtype }, { trainable: _trainable, ...json }) => ({ ...json, dtype }),
   weights: () => [],
   outputs: (_config, [shape], path) => [needRank(shape, 3, '(batch, time, features)', path)],
   call({ rate, seed }, { inputs: [x], masks, training, random }) {

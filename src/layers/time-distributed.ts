@@ -47,8 +47,9 @@ function together(layer: Layer, call: LayerCall, weights: LayerCall['weights']):
   const fold = (t: Tensor) => reshape(t, [batch * length, ...t.shape.slice(2)]);
   // A mask of steps says nothing about the inside of a step.
   const inner = mask && mask.rank > 2 ? fold(mask) : null;
-  const { outputs } = callInner(layer, call, fold(x), inner, weights);
+  const { outputs, losses } = callInner(layer, call, fold(x), inner, weights);
   return {
+    losses,
     outputs: outputs.map((y) => reshape(y, [batch, length, ...y.shape.slice(1)])),
     masks: outputs.map(() => mask),
   };
@@ -64,9 +65,11 @@ function oneByOne(layer: Layer, call: LayerCall, weights: LayerCall['weights']):
     return reshape(slice(tensor, start, [batch, 1, ...rest]), [batch, ...rest]);
   };
   let updates: Record<string, Tensor> = {};
+  const losses: Tensor[] = [];
   const steps = Array.from({ length: x.shape[1] }, (_, t) => {
     const result = callInner(layer, call, step(x, t), mask && step(mask, t), { ...weights, ...updates });
     updates = { ...updates, ...result.updates };
+    losses.push(...(result.losses ?? []));
     return result.outputs;
   });
   const outputs = steps[0].map((_, k) =>
@@ -75,7 +78,7 @@ function oneByOne(layer: Layer, call: LayerCall, weights: LayerCall['weights']):
       1,
     ),
   );
-  return { outputs, masks: outputs.map(() => mask), updates };
+  return { outputs, masks: outputs.map(() => mask), updates, losses };
 }
 
 /**
@@ -91,6 +94,9 @@ export const timeDistributed = defineLayer({
     layer: layerOption(),
     activityRegularizer: { ...absent('Regularisers'), key: null },
   },
+  inputTypes({ layer: { definition, config } }) {
+    return [definition.inputTypes?.(config)[0] ?? definition.inputType ?? 'f32'];
+  },
   inputRange: ({ layer }) => layer.definition.inputRange?.(layer.config) ?? null,
   weights: ({ layer }, [shape], path) =>
     layer.definition.weights(layer.config, [stepShape(shape, path)], innerPath(path)).map((spec) => ({
@@ -99,6 +105,8 @@ export const timeDistributed = defineLayer({
       trainable: spec.trainable && layer.trainable,
     })),
   outputs({ layer }, [shape], path) {
+    if (layer.definition.carried?.(layer.config, [stepShape(shape, path)], path).length)
+      fail('UNSUPPORTED', path, 'a layer without state between batches', `a stateful ${layer.className}`);
     const steps = layer.definition.outputs(layer.config, [stepShape(shape, path)], innerPath(path));
     return steps.map(([batch, ...rest]) => [batch, shape[1], ...rest]);
   },
@@ -107,10 +115,11 @@ export const timeDistributed = defineLayer({
       Object.entries(call.weights).map(([name, weight]) => [name.slice('layer/'.length), weight]),
     );
     const apart = layer.definition.acrossRows && call.training && call.inputs[0].shape[1] > 0;
-    const { outputs, masks, updates = {} } = (apart ? oneByOne : together)(layer, call, weights);
+    const { outputs, masks, losses, updates = {} } = (apart ? oneByOne : together)(layer, call, weights);
     return {
       outputs,
       masks,
+      losses,
       updates: Object.fromEntries(Object.entries(updates).map(([name, value]) => [`layer/${name}`, value])),
     };
   },

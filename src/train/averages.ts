@@ -9,8 +9,8 @@ export class Averages {
   private loss = 0;
   private samples = 0;
 
-  constructor(metrics: readonly { readonly name: string }[]) {
-    this.names = metrics.map(({ name }) => name);
+  constructor(names: readonly string[]) {
+    this.names = names;
     this.totals = new Float64Array(this.names.length);
     this.counts = new Float64Array(this.names.length);
   }

@@ -45,7 +45,7 @@ export function shapesOf(set: Dataset, { from, to }: Batch): BatchShapes {
   return {
     inputs: set.inputs.map(({ shape }) => [to - from, ...shape]),
     masks: set.masks.map((m) => m !== null),
-    weightRank: set.weight ? set.weight.shape.length + 1 : 0,
+    weightRanks: set.weights.map((weight) => (weight ? weight.shape.length + 1 : 0)),
   };
 }
 
@@ -62,13 +62,17 @@ export function feedOf(
   set.masks.forEach((c, i) => {
     if (c) feed[feedNames.mask(i)] = batchRows(c, order, from, to);
   });
-  if (set.target) feed[feedNames.target] = batchRows(set.target, order, from, to);
-  if (set.weight) feed[feedNames.weight] = batchRows(set.weight, order, from, to);
+  set.targets.forEach((c, i) => {
+    if (c) feed[feedNames.target(i)] = batchRows(c, order, from, to);
+  });
+  set.weights.forEach((c, i) => {
+    if (c) feed[feedNames.weight(i)] = batchRows(c, order, from, to);
+  });
   return feed;
 }
 
 function bytesPerSample(set: Dataset): number {
-  const columns = [...set.inputs, ...set.masks, set.target, set.weight];
+  const columns = [...set.inputs, ...set.masks, ...set.targets, ...set.weights];
   return columns.reduce((bytes, c) => bytes + (c ? sizeOf(c.shape) * 4 : 0), 0);
 }
 
@@ -96,6 +100,8 @@ export interface Walk {
   /** Steps in one hand-over at most; 1 where somebody listens to every batch. */
   readonly limit: number;
   stepFor(shapes: BatchShapes): Promise<CompiledStep>;
+  /** The rows of a batch must stay where they are: stateful layers go on in the next batch. */
+  readonly keepsRows?: boolean;
   /** What a step gets beside its batch: keys and scalars. */
   extra?(batch: Batch): Feed;
 }
@@ -108,14 +114,13 @@ export interface HandOver {
 }
 
 /** Runs a step over all batches and yields the results, a hand-over at a time. Batches of one size go together. */
-export async function* walkBatches(
-  walk: Walk,
-): AsyncGenerator<HandOver> {
+export async function* walkBatches(walk: Walk): AsyncGenerator<HandOver> {
   const { session, set, batches, order, pace, limit } = walk;
   const perSample = bytesPerSample(set);
-  const padding = paddingOf(set);
+  const padding = walk.keepsRows ? null : paddingOf(set);
   const rowsOf = ({ from, to }: Batch): Int32Array | null =>
-    padding && orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: to - from }, (_, i) => from + i));
+    padding &&
+    orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: to - from }, (_, i) => from + i));
   for (let at = 0; at < batches.length; ) {
     const size = batches[at].to - batches[at].from;
     const rows = [rowsOf(batches[at])];

@@ -5,7 +5,7 @@ import { writeWhole } from '../formats/file.ts';
 import type { NamedTensor } from '../formats/wire/safetensors.ts';
 import { describedToKeras } from '../layers/described.ts';
 import { camelToSnake } from '../layers/names.ts';
-import type { Compilation, CompileSettings } from './compilation.ts';
+import { byOutput, type Compilation, type CompileSettings } from './compilation.ts';
 import type { Counters } from './trainer.ts';
 
 export interface BundleSettings {
@@ -19,13 +19,15 @@ export interface Bundled {
   readonly config: Readonly<Record<string, unknown>>;
   readonly weights: ReadonlyMap<string, NamedTensor>;
   readonly slots: ReadonlyMap<string, NamedTensor>;
+  /** What stateful layers keep. */
+  readonly states: ReadonlyMap<string, NamedTensor>;
   /** null: not compiled. */
   readonly counters: Counters | null;
   readonly seed: number;
 }
 
 export function bundleBytes(bundled: Bundled, { tokenizer = null, notes = null }: BundleSettings): Uint8Array {
-  const { config, weights, slots, counters, seed } = bundled;
+  const { config, weights, slots, states, counters, seed } = bundled;
   const parts: BundleParts = {
     metadata: {
       format: bundleFormat,
@@ -38,6 +40,7 @@ export function bundleBytes(bundled: Bundled, { tokenizer = null, notes = null }
     config,
     weights,
     slots,
+    states,
     tokenizer: tokenizer === null || typeof tokenizer === 'string' ? tokenizer : JSON.stringify(tokenizer),
   };
   return encodeBundle(parts);
@@ -49,13 +52,21 @@ export async function writeBundle(path: string, bundled: Bundled, settings: Bund
 
 /** Keras's compile_config; null for a loss that is a function, which no file can hold. */
 export function compileToKeras(
-  { optimizer, loss, metrics }: Compilation,
+  { optimizer, loss, metrics, lossWeights }: Compilation,
   learningRate: number,
 ): Record<string, unknown> | null {
-  if (typeof loss === 'function') return null;
+  const functions = (value: unknown): boolean =>
+    typeof value === 'function' ||
+    (Array.isArray(value) && value.some(functions)) ||
+    (byOutput(value) && Object.values(value).some(functions));
+  if (functions(loss)) return null;
   const written = describedToKeras(optimizer, 'keras.optimizers');
-  const named = (value: unknown, module: string) => {
+  const named = (value: unknown, module: string): unknown => {
+    if (value === null) return null;
     if (typeof value === 'string') return camelToSnake(value);
+    if (Array.isArray(value)) return value.map((own) => named(own, module));
+    if (byOutput(value))
+      return Object.fromEntries(Object.entries(value).map(([output, own]) => [output, named(own, module)]));
     return 'class_name' in (value as object)
       ? value
       : describedToKeras(value as Parameters<typeof describedToKeras>[0], module);
@@ -70,8 +81,8 @@ export function compileToKeras(
       },
     },
     loss: named(loss, 'keras.losses'),
-    loss_weights: null,
-    metrics: metrics.map(({ metric }) => named(metric, 'keras.metrics')),
+    loss_weights: lossWeights,
+    metrics: named(metrics, 'keras.metrics'),
     weighted_metrics: null,
     run_eagerly: false,
     steps_per_execution: 1,
@@ -80,7 +91,7 @@ export function compileToKeras(
 }
 
 /** Settings out of Keras's compile_config, of any generation. Throws for what cannot be honoured. */
-export function compileFromKeras(config: Readonly<Record<string, unknown>>): CompileSettings | null {
+export function compileFromKeras(config: Readonly<Record<string, unknown>>, outputs: number): CompileSettings | null {
   // tf-keras wraps every object once more.
   const plain = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(plain);
@@ -91,24 +102,27 @@ export function compileFromKeras(config: Readonly<Record<string, unknown>>): Com
   };
   const loss = plain(config.loss);
   if (loss === null || loss === undefined) return null;
-  if (Array.isArray(loss) && loss.length !== 1)
-    fail('UNSUPPORTED', 'compile_config: loss', 'one loss', `${loss.length}`);
-  if (config.loss_weights != null)
-    fail('UNSUPPORTED', 'compile_config: loss_weights', 'null', JSON.stringify(config.loss_weights));
   if (
     config.weighted_metrics != null &&
     !(Array.isArray(config.weighted_metrics) && config.weighted_metrics.length === 0)
   )
     fail('UNSUPPORTED', 'compile_config: weighted_metrics', 'null', JSON.stringify(config.weighted_metrics));
-  // Keras 2 nests metrics in lists per output, or gives one name.
-  const metrics = [plain(config.metrics) ?? []].flat(4) as unknown as NonNullable<CompileSettings['metrics']>;
   return {
     optimizer: optimizerFromKeras(config.optimizer ?? config.optimizer_config) as NonNullable<
       CompileSettings['optimizer']
     >,
-    loss: (Array.isArray(loss) ? loss[0] : loss) as CompileSettings['loss'],
-    metrics: metrics.filter((metric) => metric !== null),
+    loss: (Array.isArray(loss) && (outputs === 1 || loss.length === 1) ? loss[0] : loss) as CompileSettings['loss'],
+    metrics: metricsFromKeras(plain(config.metrics), outputs),
+    lossWeights: plain(config.loss_weights ?? null) as CompileSettings['lossWeights'],
   };
+}
+
+/** Keras 2 nests metrics in lists per output, or gives one name. */
+function metricsFromKeras(given: unknown, outputs: number): NonNullable<CompileSettings['metrics']> {
+  type Metrics = NonNullable<CompileSettings['metrics']>;
+  if (outputs > 1 && (byOutput(given) || (Array.isArray(given) && given.length === outputs))) return given as Metrics;
+  const flat = [given ?? []].flat(4) as unknown[];
+  return flat.filter((metric) => metric !== null) as unknown as Metrics;
 }
 
 /** Keras 2's early files say lr; the value is the same. */

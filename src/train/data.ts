@@ -4,7 +4,7 @@ import { fail, UnrolledError } from '../core/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { FeedValue } from '../engine/compile.ts';
 import { showValue } from '../layers/options.ts';
-import type { Objective } from './compilation.ts';
+import type { OutputObjective } from './compilation.ts';
 import { matchShape, type Network } from './network.ts';
 
 /** An array, or for models of several inputs a list of them: nested lists, typed arrays, or `NdArray`. */
@@ -25,8 +25,10 @@ export interface Dataset {
   readonly inputs: readonly Column[];
   /** One per input; null: none. */
   readonly masks: readonly (Column | null)[];
-  readonly target: Column | null;
-  readonly weight: Column | null;
+  /** One per output; null: it has no loss. Empty where nothing is trained or measured. */
+  readonly targets: readonly (Column | null)[];
+  /** One per output; null: all entries count alike. */
+  readonly weights: readonly (Column | null)[];
 }
 
 export function arrayOf(value: unknown, where: string): NdArray {
@@ -90,7 +92,7 @@ function column(array: NdArray, data: NdArrayData): Column {
 }
 
 /** A list of arrays, one per slot of the model. */
-function listOf(value: unknown, count: number, where: string, what: string): unknown[] {
+export function listOf(value: unknown, count: number, where: string, what: string): unknown[] {
   if (count === 1) return [value];
   if (!Array.isArray(value) || value.length !== count)
     fail(
@@ -132,7 +134,7 @@ export function inputColumns(network: Network, arrays: readonly NdArray[], mask:
   });
   const masks =
     mask === undefined || mask === null ? inputs.map(() => null) : maskColumns(network, arrays, mask, where);
-  return { count, inputs, masks, target: null, weight: null };
+  return { count, inputs, masks, targets: [], weights: [] };
 }
 
 function maskColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): (Column | null)[] {
@@ -163,12 +165,11 @@ function truthNumbers(value: unknown): unknown {
 /** Checked targets. */
 export function targetColumn(
   array: NdArray,
-  objective: Objective,
+  objective: OutputObjective,
   classes: number,
   count: number,
-  where: string,
+  name: string,
 ): Column {
-  const name = `${where}: y`;
   if (array.shape[0] !== count) fail('SHAPE', name, `${count} samples, as in x`, `${array.shape[0]}`);
   refuseNonFinite(array, name);
   if (objective.loss.targets === 'indices') {
@@ -179,7 +180,7 @@ export function targetColumn(
 }
 
 /** The shape of a loss's values for one sample: what sample weights may have. */
-export function valueShape({ loss, target }: Objective): Shape {
+export function valueShape({ loss, target }: OutputObjective): Shape {
   return loss.targets === 'indices' ? target : target.slice(0, -1);
 }
 
@@ -187,7 +188,7 @@ export function valueShape({ loss, target }: Objective): Shape {
 export function weightColumn(
   sampleWeight: unknown,
   classWeight: ClassWeight | undefined,
-  objective: Objective,
+  objective: OutputObjective,
   target: Column,
   count: number,
   where: string,
@@ -218,7 +219,7 @@ export function weightColumn(
 
 function classColumn(
   classWeight: ClassWeight,
-  objective: Objective,
+  objective: OutputObjective,
   target: Column,
   count: number,
   where: string,
@@ -266,8 +267,8 @@ function rows(set: Dataset, from: number, to: number): Dataset {
     count: to - from,
     inputs: set.inputs.map(cut),
     masks: set.masks.map((m) => m && cut(m)),
-    target: set.target && cut(set.target),
-    weight: set.weight && cut(set.weight),
+    targets: set.targets.map((t) => t && cut(t)),
+    weights: set.weights.map((w) => w && cut(w)),
   };
 }
 

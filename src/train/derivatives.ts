@@ -4,9 +4,10 @@ import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 import type { CompiledStep, Feed, FeedValue, Result } from '../engine/compile.ts';
 import { type Batch, feedOf, shapesOf } from './batches.ts';
-import { arrayOf, type Dataset } from './data.ts';
-import type { Network } from './network.ts';
+import { arrayOf, type Dataset, listOf } from './data.ts';
+import { type Network, shapesFor } from './network.ts';
 import type { Session } from './session.ts';
+import { prepareStates } from './states.ts';
 import { feedNames, resultOf, shapesKey, traceLossAndGradients, traceVjp } from './steps.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -50,12 +51,12 @@ async function runOnce(session: Session, step: CompiledStep, feed: Feed): Promis
   return result;
 }
 
-/** Shapes of the outputs for the data at hand: open sizes are the batch and the length of the input. */
+/** Shapes of the outputs for the data at hand. */
 function concreteOutputs({ network, set }: DerivativeRun): Shape[] {
-  const [input] = set.inputs;
-  return network.outputs.map((r) =>
-    network.calls[r.call].shapes[r.output].map((d, i) => (i === 0 ? set.count : (d ?? input.shape[i - 1]))),
-  );
+  return shapesFor(
+    network,
+    set.inputs.map(({ shape }) => [set.count, ...shape]),
+  ) as Shape[];
 }
 
 /** Outputs, and the gradients of sum(outputs * given). */
@@ -65,16 +66,7 @@ export async function runVjp(
 ): Promise<Gradients & { outputs: NdArray[] }> {
   const { session, network, set } = run;
   const shapes = concreteOutputs(run);
-  const given = (shapes.length === 1 ? [outputGradients] : (outputGradients as readonly unknown[])).map(
-    (g) => g ?? null,
-  );
-  if (given.length !== shapes.length)
-    fail(
-      'DATA',
-      'vjp: outputGradients',
-      `a list of ${shapes.length} arrays, one per output`,
-      `a list of ${given.length}`,
-    );
+  const given = listOf(outputGradients, shapes.length, 'vjp: outputGradients', 'output').map((g) => g ?? null);
   const feed = feedWhole(run);
   given.forEach((g, i) => {
     if (g === null) return;
@@ -86,6 +78,7 @@ export async function runVjp(
   const has = given.map((g) => g !== null);
   const batch = shapesOf(set, whole(set));
   const training = run.key !== null;
+  prepareStates(session, network, set.count, false);
   const step = await session.prepare(
     `vjp ${shapesKey(batch)} ${has} ${training}`,
     traceVjp(network, has, training, batch),
@@ -102,6 +95,7 @@ export async function runLossAndGradients(run: DerivativeRun, trainer: Trainer):
   const training = run.key !== null;
   const trace = traceLossAndGradients(network, trainer.objective, training, batch);
   const key = `lossAndGradients ${shapesKey(batch)} ${trainer.objectiveKey} ${training}`;
+  prepareStates(session, network, set.count, false);
   const result = await runOnce(session, await session.prepare(key, trace), feedWhole(run));
   return { loss: resultOf(result, 'loss')[0], ...gradientsOf(run, result) };
 }

@@ -96,6 +96,8 @@ export async function runFit(
 ): Promise<History> {
   const { epochs = 1, initialEpoch = 0, shuffle = true, callbacks = [], signal } = options;
   const history = new History();
+  trainer.checkBatches(training.count, batchSize, 'fit');
+  if (validation) trainer.checkBatches(validation.count, batchSize, 'fit: validation');
   const batches = batchesOf(training.count, batchSize);
   const writer = options.write ? { write: options.write, dynamic: true, terminal: true } : processWriter();
   const verbose =
@@ -121,7 +123,7 @@ export async function runFit(
       write: writer.write,
       now: () => performance.now() / 1000,
     });
-    const averages = new Averages(trainer.metrics);
+    const averages = new Averages(trainer.objective.reported);
     const order = shuffle ? trainer.order(training.count) : null;
     let done = 0;
     for (const callback of limit === 1 ? callbacks : []) await callback.onBatchBegin?.(0, run);
@@ -133,6 +135,7 @@ export async function runFit(
       pace,
       limit,
       stepFor: (shapes) => trainer.trainStep(shapes),
+      keepsRows: trainer.keepsRows,
       extra: (batch) => trainer.trainFeed(batch.index - done),
     });
     for await (const { batches: group, results } of walk) {

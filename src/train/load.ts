@@ -1,11 +1,12 @@
 /** Models out of bundles. */
+import { NdArray } from '../core/array.ts';
 import { readBundle } from '../formats/bundle.ts';
 import { readWhole } from '../formats/file.ts';
 import type { KerasConfigOptions } from '../formats/keras-config.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
+import { modelFromKerasConfig } from './from-keras.ts';
 import type { Model } from './model.ts';
 import type { ModelOptions } from './model-options.ts';
-import { modelFromKerasConfig } from './sequential.ts';
 
 export type LoadOptions = Omit<ModelOptions, 'name' | 'seed'> & Pick<KerasConfigOptions, 'cells'>;
 
@@ -21,13 +22,17 @@ export interface LoadedModel {
 
 /** What `loadModel` gives, out of bytes: for browsers. Throws FORMAT for a damaged file, naming the part. */
 export function modelFromBytes(bytes: Uint8Array, options: LoadOptions = {}, where = 'bundle'): LoadedModel {
-  const { metadata, config, weights, slots, tokenizer } = readBundle(bytes, where);
+  const { metadata, config, weights, slots, states, tokenizer } = readBundle(bytes, where);
   const model = modelFromKerasConfig(config, { ...options, generation: 3, seed: metadata.seed });
   const values = (tensors: typeof weights) =>
     new Map(
       [...tensors].map(([name, { data }]) => [name, data instanceof Int32Array ? Float32Array.from(data) : data]),
     );
   model.restore(values(weights), values(slots), metadata.counters);
+  if (states.size)
+    model.setStates(
+      Object.fromEntries([...states].map(([path, { shape, data }]) => [path, NdArray.from(data, shape)])),
+    );
   return {
     model,
     tokenizer: tokenizer === null ? null : Tokenizer.fromJSON(tokenizer),

@@ -27,6 +27,10 @@ export function takingMemory<T>({ weights }: Network, make: () => T): T {
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const bytes = weights.reduce((total, { spec }) => total + 4 * sizeOf(spec.shape), 0);
-    throw new UnrolledError('MEMORY', `model: no memory for weights of ${gib(bytes)} (${bytes} bytes). Use fewer units or a smaller vocabulary.`, { cause: error });
+    throw new UnrolledError(
+      'MEMORY',
+      `model: no memory for weights of ${gib(bytes)} (${bytes} bytes). Use fewer units or a smaller vocabulary.`,
+      { cause: error },
+    );
   }
 }

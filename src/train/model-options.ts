@@ -19,6 +19,7 @@ export interface ModelOptions {
 
 /** How a kind of model arranges its layers; null where the shape of the input is needed first. */
 export interface Architecture {
+  readonly className: 'Sequential' | 'Functional';
   readonly layers: readonly PlacedLayer[];
   arrange(input: OpenShape | null): Network | null;
 }

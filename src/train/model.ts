@@ -6,23 +6,32 @@ import type { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
-import { sequentialToKeras } from '../formats/keras-config.ts';
-import type { OpenShape } from '../layers/layer.ts';
+import type { Layer, OpenShape } from '../layers/layer.ts';
+import type { ApplyOptions, SymbolicInput, SymbolicTensor } from '../layers/symbolic.ts';
 import { chooseBatchSize } from './batches.ts';
 import { type Bundled, type BundleSettings, bundleBytes, compileToKeras, writeBundle } from './bundling.ts';
 import type { TrainedModel } from './callbacks.ts';
-import { type Compilation, type CompileSettings, compileSettings, objectiveOf } from './compilation.ts';
+import {
+  type Compilation,
+  type CompileSettings,
+  compileSettings,
+  type OutputShape,
+  objectiveOf,
+} from './compilation.ts';
 import {
   arrayOf,
+  type Column,
   type Dataset,
   inputArrays,
   inputColumns,
+  listOf,
   type ModelData,
   splitDataset,
   targetColumn,
   weightColumn,
 } from './data.ts';
 import { type DerivativeRun, type Gradients, runLossAndGradients, runVjp } from './derivatives.ts';
+import { explainMasks } from './explain-mask.ts';
 import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
 import type { History } from './history.ts';
 import { refuseLargeWeights, takingMemory } from './memory.ts';
@@ -35,12 +44,16 @@ import {
   refuseUnknown,
   type WeightOptions,
 } from './model-options.ts';
+import { nestModel } from './nested.ts';
 import type { Network } from './network.ts';
 import { runPredict } from './predict.ts';
 import { ProgressBar, processWriter } from './progress.ts';
 import { Session, type Values } from './session.ts';
+import { readStates, resetStates, statesToSave, writeStates } from './states.ts';
 import { haltedLeaf } from './steps.ts';
+import { type ModelStructure, structureOf } from './structure.ts';
 import { formatSummary, type SummaryOptions, summaryTable } from './summary.ts';
+import { modelToKeras } from './to-keras.ts';
 import { type Counters, Trainer } from './trainer.ts';
 import { clearSlots, collectValues, readWeights, restoreValues, slotCount, writeWeights } from './values.ts';
 
@@ -53,6 +66,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private readonly counters: Counters = { iteration: 0, learningRate: 0 };
   private readonly memoryLimit: number | undefined;
   private network: Network | null = null;
+  private layer: Layer | null = null;
   private compilation: Compilation | null = null;
   private trainer: { readonly key: string; readonly trainer: Trainer } | null = null;
 
@@ -123,6 +137,34 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     return this.builtNetwork('build');
   }
 
+  // ---- as a part of other models
+
+  /** The model as a layer of other models; there its weights start as they are now, and are theirs from then on. */
+  asLayer(): Layer {
+    this.layer ??= nestModel(
+      {
+        name: this.name,
+        architecture: this.architecture,
+        values: (path) => (this.session.has(path) ? this.session.get(path) : null),
+      },
+      this.name === 'functional' || this.name === 'sequential' ? null : this.name,
+    );
+    return this.layer;
+  }
+
+  /**
+   * Applies the model to symbolic tensors, as a layer of another model. All calls share one set of weights, which starts as this model's are
+   * when the other one is made. Throws SHAPE where the inputs do not fit.
+   *
+   * @example const y = encoder.apply(x);
+   */
+  apply<Tensors extends SymbolicTensor | SymbolicTensor[] = SymbolicTensor>(
+    inputs: SymbolicInput,
+    options?: ApplyOptions,
+  ): Tensors {
+    return this.asLayer().apply<Tensors>(inputs, options);
+  }
+
   // ---- what there is
 
   /** The layers with their names, the input layer included. */
@@ -141,6 +183,37 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** The weights in the order of `getWeights`, by path. */
   get weights(): readonly { readonly path: string; readonly shape: Shape; readonly trainable: boolean }[] {
     return (this.network?.weights ?? []).map(({ path, spec, trainable }) => ({ path, shape: spec.shape, trainable }));
+  }
+
+  /** A layer by its name. Throws ARGUMENT, with the names that there are, for another one. */
+  getLayer(name: string): Model['layers'][number] {
+    const found = this.layers.find((layer) => layer.name === name);
+    return (
+      found ?? fail('ARGUMENT', 'getLayer', `one of ${this.layers.map((layer) => layer.name).join(', ')}`, `'${name}'`)
+    );
+  }
+
+  private placeOf(path: string, where: string): number {
+    const { weights } = this.builtNetwork(where);
+    const at = weights.findIndex((weight) => weight.path === path);
+    if (at < 0) fail('ARGUMENT', where, `one of ${weights.map((weight) => weight.path).join(', ')}`, `'${path}'`);
+    return at;
+  }
+
+  /** One weight by its path, such as `encoder/lstm/kernel`. Throws ARGUMENT, with the paths that there are, for another one. */
+  getWeight(path: string): NdArray {
+    return this.getWeights()[this.placeOf(path, 'getWeight')];
+  }
+
+  /** Replaces one weight. Throws SHAPE where the values do not fit. */
+  setWeight(path: string, values: NdArray | Parameters<typeof NdArray.from>[0]): void {
+    const at = this.placeOf(path, 'setWeight');
+    this.setWeights(this.getWeights().map((own, i) => (i === at ? values : own)));
+  }
+
+  /** The calls of the layers and what flows between them, for pictures. */
+  structure(): ModelStructure {
+    return structureOf(this.name, this.builtNetwork('structure'));
   }
 
   /** Shapes of the outputs, batch in front; null for open sizes. */
@@ -166,11 +239,14 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** The table of layers, shapes and parameter counts; printed, and returned. */
   summary(options: SummaryOptions = {}): string {
-    refuseUnknown(options, ['style', 'lineLength', 'showTrainable', 'print'], 'summary');
+    refuseUnknown(options, ['style', 'lineLength', 'showTrainable', 'expandNested', 'print'], 'summary');
     const slots = slotCount(this.session, haltedLeaf);
     // Keras counts the iteration and the learning rate among the optimizer's values.
     const optimizer = slots === null ? null : slots + 2;
-    const text = formatSummary(summaryTable(this.name, this.architecture.layers, this.network, optimizer), options);
+    const text = formatSummary(
+      summaryTable(this.name, this.architecture, this.network, optimizer, options.expandNested),
+      options,
+    );
     if (options.print !== null) (options.print ?? console.log)(text);
     return text;
   }
@@ -179,7 +255,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** Sets optimizer, loss and metrics; the optimizer starts anew. Throws ARGUMENT for unknown names, with those that exist. */
   compile(settings: CompileSettings): void {
-    const compilation = compileSettings(settings);
+    const compilation = compileSettings(settings, this.network?.outputs.length ?? 1);
     this.session.requireRest('compile');
     this.compilation = compilation;
     this.counters.iteration = 0;
@@ -230,36 +306,61 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   ): { set: Dataset; trainer: Trainer } {
     const compilation = this.compiled(where);
     const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
-    const target = arrayOf(y, `${where}: y`);
-    if (target.rank === 0) fail('SHAPE', `${where}: y`, 'targets along the first axis', 'a single number');
     const network = this.buildFor(arrays[0].shape);
     const inputs = inputColumns(network, arrays, mask, where);
-    if (network.outputs.length !== 1)
+    const count = network.outputs.length;
+    const named = (what: string, i: number) => (count === 1 ? `${where}: ${what}` : `${where}: ${what}[${i}]`);
+    const targets = listOf(y, count, `${where}: y`, 'output').map((value, i) => {
+      if (count > 1 && (value === null || value === undefined)) return null;
+      const target = arrayOf(value, named('y', i));
+      if (target.rank === 0) fail('SHAPE', named('y', i), 'targets along the first axis', 'a single number');
+      return target;
+    });
+    const trainer = this.trainerFor(compilation, network, targets, where);
+    const { outputs } = trainer.objective;
+    if (classWeight && outputs.length > 1)
       fail(
         'UNSUPPORTED',
-        where,
+        `${where}: classWeight`,
         'a model of one output',
-        `${network.outputs.length} outputs`,
-        'Train with returnState: false, then set the weights of the model that returns states.',
+        `${outputs.length} outputs`,
+        'Use sampleWeight.',
       );
-    const [prediction] = this.outputShapes;
-    const trainer = this.trainerFor(compilation, network, target.shape.slice(1), prediction, where);
-    const classes = prediction[prediction.length - 1] ?? 1;
-    const column = targetColumn(target, trainer.objective, classes, inputs.count, where);
-    const weight = weightColumn(sampleWeight, classWeight, trainer.objective, column, inputs.count, where);
-    return { set: { ...inputs, target: column, weight }, trainer };
+    const ownWeight = (i: number) =>
+      count > 1 && isListPerOutput(sampleWeight, count) ? sampleWeight[i] : sampleWeight;
+    const columns = targets.map((): Column | null => null);
+    const weights = targets.map((): Column | null => null);
+    for (const objective of outputs) {
+      const i = objective.output;
+      const { shape } = this.outputShapesByName()[i];
+      const classes = shape[shape.length - 1] ?? 1;
+      const column = targetColumn(targets[i] as NdArray, objective, classes, inputs.count, named('y', i));
+      columns[i] = column;
+      weights[i] = weightColumn(ownWeight(i), classWeight, objective, column, inputs.count, where);
+    }
+    return { set: { ...inputs, targets: columns, weights }, trainer };
+  }
+
+  /** The outputs with their names: those of the layers that they come from. */
+  private outputShapesByName(): OutputShape[] {
+    const network = this.builtNetwork('outputs');
+    const names = network.outputs.map((r) => network.layers[network.calls[r.call].layer].name);
+    return network.outputs.map((r, i) => {
+      const before = names.slice(0, i).filter((name) => name === names[i]).length;
+      return { name: before ? `${names[i]}_${before}` : names[i], shape: network.calls[r.call].shapes[r.output] };
+    });
   }
 
   private trainerFor(
     compilation: Compilation,
     network: Network,
-    target: Shape,
-    prediction: OpenShape,
+    targets: readonly (NdArray | null)[],
     where: string,
   ): Trainer {
-    const key = target.join('x');
+    const shapes = targets.map((target) => target?.shape.slice(1) ?? null);
+    const key = shapes.map((shape) => shape?.join('x') ?? '-').join(';');
     if (this.trainer?.key !== key) {
-      const objective = objectiveOf(compilation, target, prediction, `${where}: y`);
+      const objective = objectiveOf(compilation, shapes, this.outputShapesByName(), `${where}: y`);
       const trainer = new Trainer(
         this.session,
         network,
@@ -396,12 +497,42 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     return steps.map(([key, step]) => `== ${key}\n${step.explain()}`).join('\n\n');
   }
 
+  // ---- states
+
+  /** What stateful layers keep for the next batch, by path, (rows, ...) each; empty before the first batch and after a reset. */
+  getStates(): Record<string, NdArray> {
+    return readStates(this.session, this.builtNetwork('getStates'));
+  }
+
+  /** Sets states of stateful layers, by path: what the next batch starts with. Throws, and changes nothing, where one does not fit. */
+  setStates(states: Readonly<Record<string, NdArray | Parameters<typeof NdArray.from>[0]>>): void {
+    writeStates(this.session, this.builtNetwork('setStates'), states);
+  }
+
+  /**
+   * Sets the states of stateful layers to zero. Without options all of them, after which batches of another size are taken.
+   *
+   * @param options.rows rows of the batch whose sequences start anew; default all
+   * @param options.layer name of the layer; default all
+   * @example model.resetStates({ rows: [0, 3] });
+   */
+  resetStates(options: { readonly rows?: readonly number[]; readonly layer?: string } = {}): void {
+    refuseUnknown(options, ['rows', 'layer'], 'resetStates');
+    if (this.network) resetStates(this.session, this.network, options);
+  }
+
+  /** The text of `explainMask(model)`. */
+  explainMask(options: { readonly inputMask?: boolean } = {}): string {
+    refuseUnknown(options, ['inputMask'], 'explainMask');
+    return explainMasks(this.name, this.builtNetwork('explainMask'), options);
+  }
+
   // ---- saving
 
   /** Keras 3's configuration object: `modelFromKerasConfig`, and Keras itself, read it. */
   toKerasConfig(): Record<string, unknown> {
     const compile = this.compilation && compileToKeras(this.compilation, this.counters.learningRate);
-    return sequentialToKeras(this.name, this.architecture.layers, this.network?.inputs[0].shape ?? null, compile);
+    return modelToKeras(this.name, this.architecture, this.network, compile);
   }
 
   /** What a bundle holds. */
@@ -410,6 +541,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     return {
       config: this.toKerasConfig(),
       ...collectValues(this.session, network, this.compilation !== null),
+      states: statesToSave(this.session, network),
       counters: this.compilation && { ...this.counters },
       seed: this.seed,
     };
@@ -433,6 +565,13 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   toBytes(settings: BundleSettings = {}): Uint8Array {
     return bundleBytes(this.bundled(), settings);
   }
+}
+
+/** Whether weights are a list with one entry, an array or null, for every output. */
+function isListPerOutput(value: unknown, count: number): value is unknown[] {
+  return (
+    Array.isArray(value) && value.length === count && value.every((own) => own === null || typeof own === 'object')
+  );
 }
 
 function oneOrList<T>(list: T[]): T | T[] {

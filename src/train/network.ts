@@ -8,7 +8,9 @@ import { formatShape, type Shape } from '../core/shape.ts';
 import type { DType } from '../ir/graph.ts';
 import type { InputRange, Layer, LayerRandom, OpenShape } from '../layers/layer.ts';
 import { classToSnake } from '../layers/names.ts';
+import type { Regularizer } from '../layers/regularizers.ts';
 import type { WeightSpec } from '../layers/weight.ts';
+import { mul } from '../ops/pointwise.ts';
 import { uniform } from '../ops/random.ts';
 import type { Tensor } from '../ops/tensor.ts';
 
@@ -28,6 +30,8 @@ export interface Call {
   /** Which layer. */
   readonly layer: number;
   readonly inputs: readonly Reference[];
+  /** Masks given by hand, one per input; null: the one that comes with the input. */
+  readonly masks?: readonly (Reference | null)[];
   /** One per output. */
   readonly shapes: readonly OpenShape[];
 }
@@ -111,17 +115,22 @@ export function chainNetwork(placed: readonly PlacedLayer[]): Network {
 }
 
 /** What the layers that take an input ask of it. */
-function inputOf(placed: readonly PlacedLayer[], calls: readonly Call[], call: number): NetworkInput {
+export function inputOf(placed: readonly PlacedLayer[], calls: readonly Call[], call: number): NetworkInput {
   const { name } = placed[calls[call].layer];
-  const takers = calls
-    .filter(({ inputs }) => inputs.some((reference) => reference.call === call))
-    .map(({ layer }) => placed[layer]);
-  const ranges = takers.flatMap(({ layer, name: taker }) => {
-    const range = layer.definition.inputRange?.(layer.config);
+  const takers = calls.flatMap(({ layer, inputs }) =>
+    inputs.flatMap((reference, slot) => (reference.call === call ? [{ ...placed[layer], slot }] : [])),
+  );
+  const ranges = takers.flatMap(({ layer: { definition, config }, name: taker, slot }) => {
+    const range = definition.inputRanges
+      ? definition.inputRanges(config)[slot]
+      : slot === 0 && definition.inputRange?.(config);
     return range ? [{ ...range, layer: taker }] : [];
   });
   ranges.sort((a, b) => a.below - b.below);
-  const indices = takers.length > 0 && takers.every(({ layer }) => layer.definition.inputType === 'i32');
+  const types = takers.map(({ layer: { definition, config }, slot }) =>
+    definition.inputTypes ? definition.inputTypes(config)[slot] : (definition.inputType ?? 'f32'),
+  );
+  const indices = types.includes('i32') && !types.includes('f32');
   return { call, name, shape: calls[call].shapes[0], dtype: indices ? 'i32' : 'f32', range: ranges[0] ?? null };
 }
 
@@ -130,6 +139,56 @@ export interface ForwardResult {
   readonly masks: readonly (Tensor | null)[];
   /** New values of weights that layers change themselves, by path. */
   readonly updates: Readonly<Record<string, Tensor>>;
+  /** What stateful layers keep for the next batch, by path. */
+  readonly carried: Readonly<Record<string, Tensor>>;
+  /** Single numbers that layers add to the loss. */
+  readonly losses: readonly Tensor[];
+}
+
+/** A state that a layer keeps between batches. */
+export interface PlacedState {
+  /** `lstm/h`. */
+  readonly path: string;
+  /** Of one row. */
+  readonly shape: Shape;
+}
+
+/** The states that the layers of a network keep between batches. */
+export function statesOf(network: Network): PlacedState[] {
+  const states = new Map<string, PlacedState>();
+  for (const call of network.calls) {
+    const { layer, name } = network.layers[call.layer];
+    const inputs = call.inputs.map((r) => network.calls[r.call].shapes[r.output]);
+    for (const { name: own, shape } of layer.definition.carried?.(layer.config, inputs, name) ?? [])
+      states.set(`${name}/${own}`, { path: `${name}/${own}`, shape });
+  }
+  return [...states.values()];
+}
+
+/** The penalties that the outputs of a layer pay, for one sample on average. */
+function activityLosses({ config }: Layer, outputs: readonly Tensor[]): Tensor[] {
+  const regularizer = (config.activityRegularizer ?? null) as Regularizer | null;
+  if (!regularizer) return [];
+  return outputs.map((y) => mul(regularizer.penalty(y), 1 / Math.max(1, y.shape[0] ?? 1)));
+}
+
+/** What a call gave. */
+export interface CallResult {
+  readonly outputs: readonly Tensor[];
+  readonly masks: readonly (Tensor | null)[];
+}
+
+/** How a network is written. */
+export interface TraceOptions {
+  readonly training: boolean;
+  /** The draws of a call. */
+  random(call: number, name: string): LayerRandom;
+  /** What a stateful layer kept of the batch before, by path. */
+  carriedOf?(path: string): Tensor | undefined;
+  /** Where the network stands in another one: `encoder/`. Default: it is the whole. */
+  readonly prefix?: string;
+  /** Told what every call was given and gave. */
+  watch?(call: number, inputs: readonly Tensor[], masks: readonly (Tensor | null)[], result: CallResult): void;
 }
 
 /**
@@ -138,62 +197,105 @@ export interface ForwardResult {
  * @param inputs one per network input
  * @param masks one per network input, [B, T] or null
  * @param weightOf the tensor of a weight by its path
- * @param key i32[2]; needed where layers draw random numbers
  */
 export function traceNetwork(
   network: Network,
   inputs: readonly Tensor[],
   masks: readonly (Tensor | null)[],
   weightOf: (path: string) => Tensor,
-  training: boolean,
-  key: Tensor | null,
+  { training, random, prefix = '', watch, carriedOf }: TraceOptions,
 ): ForwardResult {
-  const results: { outputs: readonly Tensor[]; masks: readonly (Tensor | null)[] }[] = [];
+  const results: CallResult[] = [];
   const updates: Record<string, Tensor> = {};
+  const carried: Record<string, Tensor> = {};
+  const losses: Tensor[] = [];
   const { graph } = inputs[0];
+  const before = graph.path;
   network.calls.forEach((call, index) => {
     const { layer, name } = network.layers[call.layer];
     const fed = network.inputs.findIndex((input) => input.call === index);
     const weights: Record<string, Tensor> = {};
+    // A layer that is called again goes on from what the call before made of its weights.
     for (const weight of network.weights)
-      if (weight.layer === call.layer) weights[weight.spec.name] = weightOf(weight.path);
-    graph.path = name;
+      if (weight.layer === call.layer) weights[weight.spec.name] = updates[weight.path] ?? weightOf(weight.path);
+    const path = `${prefix}${name}`;
+    graph.path = path;
+    const maskOf = (r: Reference, i: number) => {
+      const given = call.masks?.[i];
+      return given ? results[given.call].outputs[given.output] : results[r.call].masks[r.output];
+    };
+    const own = fed >= 0 ? [inputs[fed]] : call.inputs.map((r) => results[r.call].outputs[r.output]);
+    const ownMasks = fed >= 0 ? [masks[fed] ?? null] : call.inputs.map(maskOf);
+    const callShapes = call.inputs.map((r) => network.calls[r.call].shapes[r.output]);
+    const kept: Record<string, Tensor> = {};
+    for (const { name: state } of layer.definition.carried?.(layer.config, callShapes, path) ?? []) {
+      const before = carried[`${name}/${state}`] ?? carriedOf?.(`${name}/${state}`);
+      if (before) kept[state] = before;
+    }
     const result = layer.definition.call(layer.config, {
-      inputs: fed >= 0 ? [inputs[fed]] : call.inputs.map((r) => results[r.call].outputs[r.output]),
-      masks: fed >= 0 ? [masks[fed] ?? null] : call.inputs.map((r) => results[r.call].masks[r.output]),
+      inputs: own,
+      masks: ownMasks,
       weights,
       training,
-      random: layerRandom(key, call.layer, name),
-      path: name,
+      random: random(index, path),
+      carried: kept,
+      path,
     });
-    for (const [own, value] of Object.entries(result.updates ?? {})) updates[`${name}/${own}`] = value;
+    for (const [key, value] of Object.entries(result.updates ?? {})) updates[`${name}/${key}`] = value;
+    for (const [key, value] of Object.entries(result.carried ?? {})) carried[`${name}/${key}`] = value;
+    losses.push(...activityLosses(layer, result.outputs), ...(result.losses ?? []));
+    watch?.(index, own, ownMasks, result);
     results.push(result);
   });
-  graph.path = '';
+  graph.path = before;
   return {
     outputs: network.outputs.map((r) => results[r.call].outputs[r.output]),
     masks: network.outputs.map((r) => results[r.call].masks[r.output]),
     updates,
+    carried,
+    losses,
   };
 }
 
-/** Streams kept for one layer. */
-const drawsPerLayer = 1024;
+/** Streams kept for one call. */
+const drawsPerCall = 1024;
 /** Streams of layers with a seed of their own start here. */
 const seededStreams = 0x40000000;
 
-function layerRandom(key: Tensor | null, layer: number, name: string): LayerRandom {
-  let draws = 0;
-  return {
-    uniform(shape: Shape, seed: number | null = null) {
-      if (!key) throw new UnrolledError('INTERNAL', `${name}: a random draw without a key`);
-      const base =
-        seed === null
-          ? layer * drawsPerLayer
-          : seededStreams + (RandomKey.from(seed).split('layer').words[0] & 0x3fffff) * 256;
-      return uniform(key, shape, base + draws++);
-    },
+/** The draws of calls under the key of a step; null: there are none. */
+export function keyedRandom(key: Tensor | null) {
+  return (call: number, name: string): LayerRandom => {
+    let draws = 0;
+    return {
+      uniform(shape: Shape, seed: number | null = null) {
+        if (!key) throw new UnrolledError('INTERNAL', `${name}: a random draw without a key`);
+        const base =
+          seed === null
+            ? call * drawsPerCall
+            : seededStreams + (RandomKey.from(seed).split('layer').words[0] & 0x3fffff) * 256;
+        return uniform(key, shape, base + draws++);
+      },
+    };
   };
+}
+
+/** Shapes of the outputs for other shapes of the inputs. */
+export function shapesFor(network: Network, inputs: readonly OpenShape[], path = ''): readonly OpenShape[] {
+  const shapes: (readonly OpenShape[])[] = [];
+  network.calls.forEach((call, index) => {
+    const fed = network.inputs.findIndex((input) => input.call === index);
+    const { layer, name } = network.layers[call.layer];
+    shapes.push(
+      fed >= 0
+        ? [inputs[fed].map((d, i) => d ?? network.inputs[fed].shape[i])]
+        : layer.definition.outputs(
+            layer.config,
+            call.inputs.map((r) => shapes[r.call][r.output]),
+            path ? `${path}/${name}` : name,
+          ),
+    );
+  });
+  return network.outputs.map((r) => shapes[r.call][r.output]);
 }
 
 /** Fills the open sizes of an input from data, or says why it does not fit. */

@@ -1,10 +1,11 @@
 /** Outputs for a data set, batch by batch. */
 import { NdArray, type NdArrayData } from '../core/array.ts';
-import type { OpenShape } from '../layers/layer.ts';
+import type { Shape } from '../core/shape.ts';
 import { batchesOf, Pace, walkBatches } from './batches.ts';
 import type { Dataset } from './data.ts';
-import type { Network } from './network.ts';
+import { type Network, shapesFor, statesOf } from './network.ts';
 import type { Session } from './session.ts';
+import { checkEvenBatches, prepareStates } from './states.ts';
 import { resultOf, shapesKey, tracePredict } from './steps.ts';
 
 /** One array per output, all samples in their order. */
@@ -15,6 +16,7 @@ export async function runPredict(
   batchSize: number,
   each: (done: number) => void,
 ): Promise<NdArray[]> {
+  checkEvenBatches(network, set.count, batchSize, 'predict');
   const parts: NdArrayData[][] = network.outputs.map(() => []);
   let done = 0;
   const walk = walkBatches({
@@ -24,16 +26,25 @@ export async function runPredict(
     order: null,
     pace: new Pace(),
     limit: Number.POSITIVE_INFINITY,
-    stepFor: (shapes) => session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes)),
+    stepFor(shapes) {
+      prepareStates(session, network, shapes.inputs[0][0]);
+      return session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes));
+    },
+    keepsRows: statesOf(network).length > 0,
   });
   for await (const { batches, results, rows } of walk) {
     results.forEach((result, b) => {
-      for (let i = 0; i < parts.length; i++) parts[i].push(inOrder(resultOf(result, `y${i}`), rows[b], batches[b].from));
+      for (let i = 0; i < parts.length; i++)
+        parts[i].push(inOrder(resultOf(result, `y${i}`), rows[b], batches[b].from));
     });
     done += results.length;
     each(done);
   }
-  return network.outputs.map((r, i) => joinRows(parts[i], set.count, network.calls[r.call].shapes[r.output]));
+  const shapes = shapesFor(
+    network,
+    set.inputs.map(({ shape }) => [set.count, ...shape]),
+  );
+  return shapes.map((shape, i) => joinRows(parts[i], shape as Shape));
 }
 
 /** The rows of a batch, in the order of its samples again. */
@@ -46,7 +57,7 @@ function inOrder(values: NdArrayData, rows: Int32Array | null, from: number): Nd
 }
 
 /** The rows of all batches under each other. */
-function joinRows(parts: readonly NdArrayData[], count: number, open: OpenShape): NdArray {
+function joinRows(parts: readonly NdArrayData[], shape: Shape): NdArray {
   const total = parts.reduce((n, part) => n + part.length, 0);
   const joined = new (parts[0].constructor as { new (n: number): NdArrayData })(total);
   let at = 0;
@@ -54,7 +65,5 @@ function joinRows(parts: readonly NdArrayData[], count: number, open: OpenShape)
     joined.set(part, at);
     at += part.length;
   }
-  // At most one axis beside the batch is open, the length; what is left over is its size.
-  const known = open.slice(1).reduce((n: number, d) => n * (d ?? 1), count);
-  return NdArray.from(joined, [count, ...open.slice(1).map((d) => d ?? (known ? total / known : 0))]);
+  return NdArray.from(joined, shape);
 }

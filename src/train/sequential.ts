@@ -1,13 +1,11 @@
 /** Models whose layers stand in a row. */
 import type { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
-import { type KerasConfigOptions, sequentialFromKeras } from '../formats/keras-config.ts';
 import { input } from '../layers/input.ts';
 import { isLayer, type Layer } from '../layers/layer.ts';
 import { showValue } from '../layers/options.ts';
-import { compileFromKeras } from './bundling.ts';
 import { Model } from './model.ts';
-import type { ModelOptions } from './model-options.ts';
+import type { Architecture, ModelOptions } from './model-options.ts';
 import { chainNetwork, nameLayers } from './network.ts';
 
 /** A model of layers in a row with one output. */
@@ -29,6 +27,11 @@ export function sequential<Output extends NdArray | NdArray[] = NdArray>(
   layers: readonly Layer[],
   options: ModelOptions = {},
 ): Model<Output> {
+  return new Model<Output>(sequentialArchitecture(layers), options);
+}
+
+/** The arrangement of layers in a row. */
+export function sequentialArchitecture(layers: readonly Layer[]): Architecture {
   if (!Array.isArray(layers) || layers.length === 0)
     fail('ARGUMENT', 'sequential', 'a list of layers', showValue(layers));
   layers.forEach((layer, i) => {
@@ -46,33 +49,14 @@ export function sequential<Output extends NdArray | NdArray[] = NdArray>(
   const placed = nameLayers(layers, 'sequential');
   const started = placed[0].layer.className === 'InputLayer';
   if (started && placed.length === 1) fail('ARGUMENT', 'sequential', 'a layer after the input', 'the input alone');
-  return new Model<Output>(
-    {
-      layers: placed,
-      arrange(shape) {
-        if (started) return chainNetwork(placed);
-        if (!shape) return null;
-        const name = placed.some((p) => p.name === 'input_layer') ? 'input_layer_' : 'input_layer';
-        return chainNetwork([{ layer: input({ batchShape: shape }), name }, ...placed]);
-      },
+  return {
+    className: 'Sequential',
+    layers: placed,
+    arrange(shape) {
+      if (started) return chainNetwork(placed);
+      if (!shape) return null;
+      const name = placed.some((p) => p.name === 'input_layer') ? 'input_layer_' : 'input_layer';
+      return chainNetwork([{ layer: input({ batchShape: shape }), name }, ...placed]);
     },
-    options,
-  );
-}
-
-/**
- * A model from Keras's JSON configuration, of any generation; compiled where the configuration says how. Weights are new: set them with
- * `setWeights`.
- *
- * Errors: FORMAT for what is not such a configuration, UNSUPPORTED for layers and options that are not there, naming them.
- *
- * @param config the object, or its JSON text
- */
-export function modelFromKerasConfig(config: unknown, options: ModelOptions & KerasConfigOptions = {}): Model {
-  const { generation, cells, ...own } = options;
-  const { name, layers, compile } = sequentialFromKeras(config, { generation, cells });
-  const model = sequential(layers, { name, ...own });
-  const settings = compile && compileFromKeras(compile);
-  if (settings) model.compile(settings);
-  return model;
+  };
 }

@@ -46,6 +46,8 @@ export class Session {
   private space: StateSpace | null = null;
   private tail: Promise<unknown> = Promise.resolve();
   private running = 0;
+  /** Rows whose recurrent states are kept (`states.ts`); null: none. */
+  stateRows: number | null = null;
 
   constructor(machine: Machine | null, memoryLimit: number | undefined) {
     this.open = machine ? async () => machine : processMachine;

@@ -13,16 +13,17 @@ import { sum } from '../ops/reduce.ts';
 import { reshape } from '../ops/shape.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
 import type { Objective } from './compilation.ts';
-import { type Network, traceNetwork } from './network.ts';
+import { keyedRandom, type Network, traceNetwork } from './network.ts';
 import { clipGradients, type Optimizer } from './optimizers/optimizer.ts';
+import { stateLeaf } from './states.ts';
 
 /** What a batch brings: shapes with the batch in front. */
 export interface BatchShapes {
   readonly inputs: readonly Shape[];
   /** Which inputs come with a mask, of the first two axes. */
   readonly masks: readonly boolean[];
-  /** Axes of the sample weights; 0: none. */
-  readonly weightRank: number;
+  /** Axes of the sample weights of every output; 0: none. */
+  readonly weightRanks: readonly number[];
   /** The rows come longest first, so that loops leave out their padding. */
   readonly orderedRows?: boolean;
 }
@@ -37,15 +38,15 @@ export const feedNames = {
   input: (i: number) => `x${i}`,
   mask: (i: number) => `mask${i}`,
   cotangent: (i: number) => `cotangent${i}`,
-  target: 'target',
-  weight: 'weight',
+  target: (i: number) => `target${i}`,
+  weight: (i: number) => `weight${i}`,
   key: 'key',
   scalar: (name: string) => `scalar/${name}`,
 };
 
 /** The text by which a batch's shapes are told apart. */
-export function shapesKey({ inputs, masks, weightRank, orderedRows }: BatchShapes): string {
-  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRank}${orderedRows ? ' ordered' : ''}`;
+export function shapesKey({ inputs, masks, weightRanks, orderedRows }: BatchShapes): string {
+  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRanks}${orderedRows ? ' ordered' : ''}`;
 }
 
 interface Traced {
@@ -54,6 +55,22 @@ interface Traced {
   readonly outputs: readonly Tensor[];
   readonly masks: readonly (Tensor | null)[];
   readonly updates: Readonly<Record<string, Tensor>>;
+  /** What stateful layers keep, by the leaf that it goes to. */
+  readonly kept: Readonly<Record<string, Tensor>>;
+  /** Penalties of layers and of weights in training. */
+  readonly losses: readonly Tensor[];
+}
+
+/** Penalties of the weights that train. */
+function weightLosses({ weights }: Network, tensors: ReadonlyMap<string, Tensor>): Tensor[] {
+  return weights.flatMap(({ path, spec, trainable }) => {
+    const tensor = tensors.get(path);
+    if (!trainable || !spec.regularizer || !tensor) return [];
+    tensor.graph.path = path;
+    const penalty = spec.regularizer.penalty(tensor);
+    tensor.graph.path = '';
+    return [penalty];
+  });
 }
 
 function forward(b: StepBuilder, network: Network, shapes: BatchShapes, training: boolean): Traced {
@@ -72,14 +89,26 @@ function forward(b: StepBuilder, network: Network, shapes: BatchShapes, training
     weights.set(path, weight);
     return weight;
   };
-  return { inputs, weights, ...traceNetwork(network, inputs, masks, weightOf, training, key) };
+  const [rows] = shapes.inputs[0];
+  const { carried, losses, ...traced } = traceNetwork(network, inputs, masks, weightOf, {
+    training,
+    random: keyedRandom(key),
+    carriedOf: (path) => b.state(stateLeaf(path, rows)),
+  });
+  return {
+    inputs,
+    weights,
+    ...traced,
+    kept: Object.fromEntries(Object.entries(carried).map(([path, value]) => [stateLeaf(path, rows), value])),
+    losses: [...losses, ...weightLosses(network, weights)],
+  };
 }
 
 /** Outputs `y0`, `y1`, ... */
 export function tracePredict(network: Network, shapes: BatchShapes) {
   return (b: StepBuilder): TracedStep => {
-    const { outputs } = forward(b, network, shapes, false);
-    return { outputs: Object.fromEntries(outputs.map((y, i) => [`y${i}`, y])) };
+    const { outputs, kept } = forward(b, network, shapes, false);
+    return { outputs: Object.fromEntries(outputs.map((y, i) => [`y${i}`, y])), updates: kept };
   };
 }
 
@@ -89,28 +118,31 @@ interface Measured {
   readonly results: Record<string, Tensor>;
 }
 
-function measure(
-  b: StepBuilder,
-  { outputs, masks }: Traced,
-  { loss, metrics, target }: Objective,
-  { weightRank, inputs }: BatchShapes,
-): Measured {
-  const batch = inputs[0][0];
-  const [prediction] = outputs;
-  const shape = [batch, ...target];
-  const y = b.input(feedNames.target, shape, loss.targets === 'indices' ? 'i32' : 'f32');
-  const weight = weightRank ? b.input(feedNames.weight, shape.slice(0, weightRank)) : null;
-  const mean = reduceLoss(loss.values(y, prediction), weight, masks[0]);
-  const results: Record<string, Tensor> = { loss: mean };
-  for (const { name, metric } of metrics) {
-    const { total, count } = reduceMetric(
-      metric.values(targetFor(metric.targets, y, prediction), prediction),
-      masks[0],
-    );
+function measure(b: StepBuilder, traced: Traced, objective: Objective, shapes: BatchShapes): Measured {
+  const { outputs, masks } = traced;
+  const batch = shapes.inputs[0][0];
+  const results: Record<string, Tensor> = {};
+  const report = (name: string, total: Tensor, count: Tensor) => {
     results[`total/${name}`] = total;
     results[`count/${name}`] = count;
-  }
-  return { loss: mean, results };
+  };
+  const losses = objective.outputs.map(({ output, loss, lossName, lossWeight, metrics, target }) => {
+    const prediction = outputs[output];
+    const mask = masks[output];
+    const shape = [batch, ...target];
+    const y = b.input(feedNames.target(output), shape, loss.targets === 'indices' ? 'i32' : 'f32');
+    const rank = shapes.weightRanks[output] ?? 0;
+    const weight = rank ? b.input(feedNames.weight(output), shape.slice(0, rank)) : null;
+    const mean = reduceLoss(loss.values(y, prediction), weight, mask);
+    if (lossName !== null) report(lossName, mul(mean, batch), constant(b.graph, batch));
+    for (const { name, metric } of metrics) {
+      const { total, count } = reduceMetric(metric.values(targetFor(metric.targets, y, prediction), prediction), mask);
+      report(name, total, count);
+    }
+    return lossWeight === 1 ? mean : mul(mean, lossWeight);
+  });
+  const loss = [...losses, ...traced.losses].reduce((sum, own) => add(sum, own));
+  return { loss, results: { loss, ...results } };
 }
 
 /** A target beside a metric that takes another rank than the loss: a trailing axis of 1 more or less. */
@@ -122,9 +154,10 @@ function targetFor(targets: 'indices' | 'values', y: Tensor, prediction: Tensor)
 }
 
 export function traceEvaluate(network: Network, objective: Objective, shapes: BatchShapes) {
-  return (b: StepBuilder): TracedStep => ({
-    outputs: measure(b, forward(b, network, shapes, false), objective, shapes).results,
-  });
+  return (b: StepBuilder): TracedStep => {
+    const traced = forward(b, network, shapes, false);
+    return { outputs: measure(b, traced, objective, shapes).results, updates: traced.kept };
+  };
 }
 
 /**
@@ -156,15 +189,19 @@ export function traceTrain(
     };
     const clipped = clipGradients(optimizer, known);
     let k = 0;
-    trained.forEach(({ path }, i) => {
-      // A weight that the loss does not depend on stays as it is, as in Keras.
-      if (raw[i] === null) return;
+    trained.forEach(({ path, spec }, i) => {
+      const project = (weight: Tensor) => spec.constraint?.project(weight) ?? weight;
+      // A weight that the loss does not depend on stays as it is, as in Keras, but for its constraint.
+      if (raw[i] === null) {
+        if (spec.constraint) write(path, project(tensors[i]));
+        return;
+      }
       const slots = Object.fromEntries(optimizer.slots.map((slot) => [slot, b.state(slotLeaf(path, slot))]));
       const next = optimizer.update({ weight: tensors[i], gradient: clipped[k++], slots, scalars });
-      write(path, next.weight);
+      write(path, project(next.weight));
       for (const [slot, value] of Object.entries(next.slots)) write(slotLeaf(path, slot), value);
     });
-    for (const [path, value] of Object.entries(traced.updates)) write(path, value);
+    for (const [path, value] of Object.entries({ ...traced.updates, ...traced.kept })) write(path, value);
     return { outputs: { ...results, good }, updates };
   };
 }

@@ -4,6 +4,8 @@
  */
 import { sizeOf } from '../core/shape.ts';
 import type { OpenShape } from '../layers/layer.ts';
+import type { Architecture } from './model-options.ts';
+import { nestedModelOf } from './nested.ts';
 import type { Network, PlacedLayer } from './network.ts';
 
 export interface SummaryRow {
@@ -15,6 +17,8 @@ export interface SummaryRow {
   readonly parameters: number | null;
   /** Whether training changes its weights; null: it has none. */
   readonly trainable: boolean | null;
+  /** What its calls take: `embedding[0][0]`, the layer, which of its calls, which output. */
+  readonly connections: readonly string[];
 }
 
 export interface SummaryTotals {
@@ -27,6 +31,8 @@ export interface SummaryTotals {
 export interface SummaryTable {
   readonly name: string;
   readonly rows: readonly SummaryRow[];
+  /** Whether the layers stand in a row, so that a column of connections says nothing. */
+  readonly row: boolean;
   readonly totals: SummaryTotals;
 }
 
@@ -37,34 +43,81 @@ export interface SummaryOptions {
   readonly lineLength?: number;
   /** A column that tells which layers are trained. Default false. */
   readonly showTrainable?: boolean;
+  /** List the layers of models within the model. Default false. */
+  readonly expandNested?: boolean;
   /** Where the text goes; null: nowhere, it is only returned. Default: the console. */
   readonly print?: ((text: string) => void) | null;
+}
+
+/** `embedding[0][0]` for everything that the calls of a layer look at. */
+function connectionsOf({ layers, calls }: Network, layer: number): string[] {
+  const own = calls.map((call, i) => calls.slice(0, i).filter((before) => before.layer === call.layer).length);
+  return calls
+    .filter((call) => call.layer === layer)
+    .flatMap(({ inputs, masks = [] }) => [...inputs, ...masks.filter((mask) => mask !== null)])
+    .map((r) => `${layers[calls[r.call].layer].name}[${own[r.call]}][${r.output}]`);
+}
+
+/** Whether every layer is called once, on the one before it. */
+function inRow({ layers, calls }: Network): boolean {
+  return (
+    calls.length === layers.length &&
+    calls.every(({ inputs, masks = [] }, i) =>
+      i === 0 ? inputs.length === 0 : inputs.length === 1 && inputs[0].call === i - 1 && !masks.some((mask) => mask),
+    )
+  );
+}
+
+function rowsOf(
+  layers: readonly PlacedLayer[],
+  network: Network | null,
+  showInputs: boolean,
+  expand: boolean,
+  level: number,
+): SummaryRow[] {
+  return (network?.layers ?? layers).flatMap(({ layer, name: own }, index): SummaryRow[] => {
+    // Keras leaves the input of a sequential model out.
+    if (layer.className === 'InputLayer' && !showInputs) return [];
+    const weights = network?.weights.filter((w) => w.layer === index);
+    const inner = expand ? nestedModelOf(layer) : null;
+    const call = network?.calls.findLast((one) => one.layer === index);
+    const given = call?.inputs.map((r) => network?.calls[r.call].shapes[r.output] as OpenShape);
+    return [
+      {
+        name: level ? `${'   '.repeat(level)}└ ${own}` : own,
+        className: layer.className,
+        shapes: call?.shapes ?? null,
+        parameters: weights ? weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
+        trainable: weights?.length ? layer.trainable : null,
+        connections: network && !level ? connectionsOf(network, index) : [],
+      },
+      ...(inner
+        ? rowsOf(
+            inner.architecture.layers,
+            inner.architecture.arrange(given?.[0] ?? null),
+            inner.architecture.className === 'Functional',
+            expand,
+            level + 1,
+          )
+        : []),
+    ];
+  });
 }
 
 /** The rows and totals of a model. @param optimizer values that the optimizer keeps; null: none yet */
 export function summaryTable(
   name: string,
-  layers: readonly PlacedLayer[],
+  { className, layers }: Architecture,
   network: Network | null,
   optimizer: number | null,
+  expandNested = false,
 ): SummaryTable {
-  const rows = (network?.layers ?? layers).flatMap(({ layer, name: own }, index): SummaryRow[] => {
-    // Keras leaves the input of a sequential model out.
-    if (layer.className === 'InputLayer') return [];
-    const weights = network?.weights.filter((w) => w.layer === index);
-    return [
-      {
-        name: own,
-        className: layer.className,
-        shapes: network?.calls.find((call) => call.layer === index)?.shapes ?? null,
-        parameters: weights ? weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
-        trainable: weights?.length ? layer.trainable : null,
-      },
-    ];
-  });
+  const functional = className === 'Functional';
+  const rows = rowsOf(layers, network, functional, expandNested, 0);
   const count = (trainable: boolean) =>
     (network?.weights ?? []).reduce((n, w) => n + (w.trainable === trainable ? sizeOf(w.spec.shape) : 0), 0);
-  return { name, rows, totals: { trainable: count(true), nonTrainable: count(false), optimizer } };
+  const row = !functional || !network || inRow(network);
+  return { name, rows, row, totals: { trainable: count(true), nonTrainable: count(false), optimizer } };
 }
 
 /** `(None, 7, 100)`: Python's way, as in Keras's tables. */
@@ -118,16 +171,16 @@ function columnWidths(positions: readonly number[], lineLength: number): number[
 /** Words into lines; a word that does not fit alone ends in an ellipsis. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  let line = '';
+  let line: string | null = null;
   for (const word of text.split(' ')) {
-    const next = line ? `${line} ${word}` : word;
-    if (next.length <= width || line === '') line = next;
+    const next: string = line === null ? word : `${line} ${word}`;
+    if (next.length <= width || line === null) line = next;
     else {
       lines.push(line);
       line = word;
     }
   }
-  lines.push(line);
+  lines.push(line ?? '');
   return lines.map((l) => (l.length > width ? `${l.slice(0, width - 1)}…` : l));
 }
 
@@ -145,11 +198,14 @@ function terminalWidth(): number {
   return columns || 80;
 }
 
-function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainable = false }: SummaryOptions): string {
-  const width = lineLength ?? Math.min(88 + (showTrainable ? 12 : 0), terminalWidth() - 4);
-  const base = [0.45, 0.8, 1];
+function keras3(
+  { name, rows, row: inRow, totals }: SummaryTable,
+  { lineLength, showTrainable = false }: SummaryOptions,
+): string {
+  const width = lineLength ?? Math.min((inRow ? 88 : 108) + (showTrainable ? 12 : 0), terminalWidth() - 4);
+  const base = inRow ? [0.45, 0.8, 1] : [0.3, 0.56, 0.74, 1];
   const widths = columnWidths(showTrainable ? [...base.map((p) => p * 0.9), 1] : base, width);
-  const alignment: Alignment[] = ['left', 'left', 'right', 'center'];
+  const alignment: Alignment[] = ['left', 'left', 'right', ...(inRow ? [] : (['left'] as const)), 'center'];
   const cells = rows.map((row) => [
     `${row.name} (${row.className})`,
     row.shapes === null
@@ -158,9 +214,16 @@ function keras3({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
         ? pythonShape(row.shapes[0])
         : `[${row.shapes.map(pythonShape).join(', ')}]`,
     row.parameters === null ? '0 (unbuilt)' : grouped(row.parameters),
+    ...(inRow ? [] : [row.connections.join(', ') || '-']),
     ...(showTrainable ? [row.trainable === null ? '-' : row.trainable ? 'Y' : 'N'] : []),
   ]);
-  const header = ['Layer (type)', 'Output Shape', 'Param #', ...(showTrainable ? ['Trainable'] : [])];
+  const header = [
+    'Layer (type)',
+    'Output Shape',
+    'Param #',
+    ...(inRow ? [] : ['Connected to']),
+    ...(showTrainable ? ['Trainable'] : []),
+  ];
   const rule = (left: string, line: string, middle: string, right: string) =>
     left + widths.map((w) => line.repeat(w + 2)).join(middle) + right;
   const block = (fields: readonly string[], bar: string) => {
@@ -213,9 +276,12 @@ function keras2Row(fields: readonly string[], positions: readonly number[]): str
   return lines;
 }
 
-function keras2({ name, rows, totals }: SummaryTable, { lineLength, showTrainable = false }: SummaryOptions): string {
-  let width = lineLength ?? 65;
-  let positions = [0.45, 0.85, 1].map((p) => Math.trunc(width * p));
+function keras2(
+  { name, rows, row: inRow, totals }: SummaryTable,
+  { lineLength, showTrainable = false }: SummaryOptions,
+): string {
+  let width = lineLength ?? (inRow ? 65 : 98);
+  let positions = (inRow ? [0.45, 0.85, 1] : [0.3, 0.6, 0.7, 1]).map((p) => Math.trunc(width * p));
   if (showTrainable) {
     width += 11;
     positions = [...positions, width];
@@ -231,6 +297,7 @@ function keras2({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
             ? pythonShape(row.shapes[0])
             : `[${row.shapes.map(pythonShape).join(', ')}]`,
         row.parameters === null ? '0 (unused)' : String(row.parameters),
+        ...(inRow ? [] : [`[${row.connections.map((c) => `'${c}'`).join(', ')}]`]),
         ...(showTrainable ? [row.trainable === false ? 'N' : 'Y'] : []),
       ],
       positions,
@@ -241,7 +308,16 @@ function keras2({ name, rows, totals }: SummaryTable, { lineLength, showTrainabl
   return [
     `Model: "${name}"`,
     rule('_'),
-    ...keras2Row(['Layer (type)', 'Output Shape', 'Param #', ...(showTrainable ? ['Trainable'] : [])], positions),
+    ...keras2Row(
+      [
+        'Layer (type)',
+        'Output Shape',
+        'Param #',
+        ...(inRow ? [] : ['Connected to']),
+        ...(showTrainable ? ['Trainable'] : []),
+      ],
+      positions,
+    ),
     rule('='),
     ...lines,
     rule('='),

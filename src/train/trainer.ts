@@ -8,9 +8,10 @@ import { Averages } from './averages.ts';
 import { batchesOf, Pace, walkBatches } from './batches.ts';
 import type { Objective } from './compilation.ts';
 import type { Dataset } from './data.ts';
-import type { Network } from './network.ts';
+import { type Network, statesOf } from './network.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { Session } from './session.ts';
+import { checkEvenBatches, prepareStates } from './states.ts';
 import { type BatchShapes, feedNames, haltedLeaf, shapesKey, slotLeaf, traceEvaluate, traceTrain } from './steps.ts';
 
 /** What training counts, and what is saved to go on. */
@@ -22,7 +23,6 @@ export interface Counters {
 
 export class Trainer {
   readonly session: Session;
-  readonly metrics: Objective['metrics'];
   readonly objective: Objective;
   private readonly network: Network;
   private readonly optimizer: Optimizer;
@@ -43,7 +43,6 @@ export class Trainer {
     this.network = network;
     this.optimizer = optimizer;
     this.objective = objective;
-    this.metrics = objective.metrics;
     this.counters = counters;
     this.stepKey = key.split('step');
     this.shuffleKey = key.split('shuffle');
@@ -64,17 +63,33 @@ export class Trainer {
 
   /** Tells objectives apart in the keys of steps. */
   get objectiveKey(): string {
-    const { loss, metrics, target } = this.objective;
-    return `${loss.className} ${metrics.map(({ name, metric }) => `${name}=${metric.className}`).join(',')} ${target.join('x')}`;
+    return this.objective.outputs
+      .map(({ output, loss, lossWeight, metrics, target }) => {
+        const own = metrics.map(({ name, metric }) => `${name}=${metric.className}`).join(',');
+        return `${output}*${lossWeight}:${loss.className} ${own} ${target.join('x')}`;
+      })
+      .join(';');
+  }
+
+  /** Whether a row goes on in the same row of the next batch. */
+  get keepsRows(): boolean {
+    return statesOf(this.network).length > 0;
+  }
+
+  /** Throws SHAPE for data that stateful layers cannot be trained on. */
+  checkBatches(count: number, batchSize: number, where: string): void {
+    checkEvenBatches(this.network, count, batchSize, where);
   }
 
   trainStep(shapes: BatchShapes): Promise<CompiledStep> {
     this.declareSlots();
+    prepareStates(this.session, this.network, shapes.inputs[0][0]);
     const trace = traceTrain(this.network, this.objective, this.optimizer, this.scalarNames, shapes);
     return this.session.prepare(`train ${shapesKey(shapes)} ${this.objectiveKey}`, trace);
   }
 
   private evaluateStep(shapes: BatchShapes): Promise<CompiledStep> {
+    prepareStates(this.session, this.network, shapes.inputs[0][0]);
     return this.session.prepare(
       `evaluate ${shapesKey(shapes)} ${this.objectiveKey}`,
       traceEvaluate(this.network, this.objective, shapes),
@@ -106,7 +121,8 @@ export class Trainer {
     batchSize: number,
     each?: (done: number, logs: Record<string, number>, results: readonly Result[]) => void,
   ): Promise<Record<string, number>> {
-    const averages = new Averages(this.metrics);
+    const averages = new Averages(this.objective.reported);
+    checkEvenBatches(this.network, set.count, batchSize, 'evaluate');
     const batches = batchesOf(set.count, batchSize);
     let done = 0;
     const walk = walkBatches({
@@ -117,6 +133,7 @@ export class Trainer {
       pace: new Pace(),
       limit: Number.POSITIVE_INFINITY,
       stepFor: (shapes) => this.evaluateStep(shapes),
+      keepsRows: this.keepsRows,
     });
     for await (const { batches: group, results } of walk) {
       results.forEach((result, i) => averages.add(result, group[i].to - group[i].from));

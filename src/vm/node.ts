@@ -11,6 +11,7 @@ import {
   SLACK_BYTES,
   sizesOf,
 } from './check.ts';
+import { getThreads, smallestShare } from './threads.ts';
 import type { LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 
 type Outcome = readonly [status: number, detail: number, position: number, step: number];
@@ -26,6 +27,8 @@ interface Addon {
     io: Float32Array,
     ioStride: number,
     steps: number,
+    threads: number,
+    smallest: number,
   ): Outcome | undefined;
   run(
     set: number,
@@ -34,6 +37,8 @@ interface Addon {
     io: Float32Array,
     ioStride: number,
     steps: number,
+    threads: number,
+    smallest: number,
   ): Promise<Outcome>;
 }
 
@@ -88,13 +93,25 @@ class NativeMachine implements Machine {
 
   async run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void> {
     const own = this.check(program, state, io, options);
-    const outcome = await this.addon.run(this.set, own.own, state, io, options.ioStride, options.steps);
+    const outcome = await this.addon.run(
+      this.set,
+      own.own,
+      state,
+      io,
+      options.ioStride,
+      options.steps,
+      getThreads(),
+      smallestShare(),
+    );
     checkOutcome(outcome, own.arena * 4);
   }
 
   runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void {
     const own = this.check(program, state, io, options);
-    checkOutcome(this.addon.runSync(this.set, own.own, state, io, options.ioStride, options.steps), own.arena * 4);
+    checkOutcome(
+      this.addon.runSync(this.set, own.own, state, io, options.ioStride, options.steps, getThreads(), smallestShare()),
+      own.arena * 4,
+    );
   }
 
   private check(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): NativeProgram {

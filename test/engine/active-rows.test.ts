@@ -9,6 +9,7 @@ import { scan } from '../../src/ops/scan.ts';
 import { broadcastTo, reshape, slice, transpose } from '../../src/ops/shape.ts';
 import type { Tensor } from '../../src/ops/tensor.ts';
 import { openMachine } from '../../src/vm/open.ts';
+import { expectSameBits, onThreads, threadCounts } from '../vm/scene.ts';
 import { type Sizes, spaceOf, stepCells } from './training-step.ts';
 
 const machine = await openMachine();
@@ -98,6 +99,30 @@ describe.skipIf(machine.traits.host === 'oracle')('active rows', () => {
         });
         for (const leaf of spaces[0].names()) compare(leaf, spaces[0].get(leaf), spaces[1].get(leaf));
       });
+
+  test.skipIf(machine.traits.host !== 'native').each(paddings)(
+    'the same bits on any number of threads, %o',
+    (padding) => {
+      const sizes = { batch: 13, time: 7, features: 5, units: 33 };
+      const train = () => {
+        const space = spaceOf(machine, stepCells.gru, sizes);
+        space.declare('table', [vocabulary, sizes.features]);
+        space.set(
+          'table',
+          Float32Array.from({ length: vocabulary * sizes.features }, (_, i) => Math.sin(i * 3.3)),
+        );
+        const step = compileStep(space, 'gru', maskedStep('gru', sizes, padding));
+        const size = (padding.sequences ? sizes.time : 1) * sizes.batch * sizes.units;
+        const feed = { ids: idsOf(sizes, padding.side), y: Float32Array.from({ length: size }, (_, i) => Math.sin(i)) };
+        step.runSync([feed, feed]);
+        return space.names().map((leaf) => space.get(leaf));
+      };
+      const one = onThreads(1, train);
+      for (const threads of threadCounts)
+        for (const [i, values] of onThreads(threads, train).entries())
+          expectSameBits(values, one[i], `weights ${i} on ${threads} threads`);
+    },
+  );
 
   test('the loops of a masked layer name their active rows, if the rows are ordered', () => {
     const sizes = { batch: 8, time: 4, features: 5, units: 16 };

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/all.ts';
 import { defineCell } from '../../src/layers/cell.ts';
 import { losses } from '../../src/layers/losses.ts';
+import { modelFromKerasConfig } from '../../src/train/from-keras.ts';
 import { optimizers } from '../../src/train/optimizers/all.ts';
-import { modelFromKerasConfig, sequential } from '../../src/train/sequential.ts';
+import { sequential } from '../../src/train/sequential.ts';
 
 describe('toKerasConfig', () => {
   it('comes back as the same configuration, compile settings included', () => {
@@ -101,20 +102,20 @@ describe('what is not there', () => {
   });
   it.each([
     [
-      'a functional model',
+      'a functional model without layers',
       { class_name: 'Functional', config: { layers: [] } },
-      /a Sequential model, received 'Functional'/,
+      /layers: expected a list of layers/,
     ],
     [
       'an unknown layer',
-      wrap('Conv1D'),
-      /layers\[0\]: expected a layer among InputLayer, Embedding, SimpleRNN.*received 'Conv1D'/,
+      wrap('Conv9D'),
+      /layers\[0\]: expected a layer among InputLayer, Embedding, SimpleRNN.*received 'Conv9D'.*registerLayer/,
     ],
     ['a lambda', wrap('Lambda'), /never runs from a file/],
     [
       'a regulariser',
-      wrap('Dense', { units: 1, kernel_regularizer: { class_name: 'L2', config: { l2: 0.1 } } }),
-      /kernelRegularizer: expected null/,
+      wrap('Dense', { units: 1, kernel_regularizer: { class_name: 'L3', config: { l3: 0.1 } } }),
+      /kernelRegularizer: expected a regulariser among l1, l2, l1l2, orthogonal, received 'L3'/,
     ],
     ['a foreign option', wrap('Dense', { units: 1, magic: 3 }), /'magic': 3/],
     [

@@ -7,7 +7,8 @@ import { activationOf, activations } from '../../src/layers/activations.ts';
 import { layers } from '../../src/layers/all.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { constant, type Tensor } from '../../src/ops/tensor.ts';
-import { modelFromKerasConfig, sequential } from '../../src/train/sequential.ts';
+import { modelFromKerasConfig } from '../../src/train/from-keras.ts';
+import { sequential } from '../../src/train/sequential.ts';
 import { openMachine } from '../../src/vm/open.ts';
 import { readGolden } from '../golden/golden.ts';
 

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { NdArray } from '../../src/core/array.ts';
 import { sizeOf } from '../../src/core/shape.ts';
-import { modelFromKerasConfig } from '../../src/train/sequential.ts';
+import { modelFromKerasConfig } from '../../src/train/from-keras.ts';
 import { openMachine } from '../../src/vm/open.ts';
 
 type Nested = number | Nested[];

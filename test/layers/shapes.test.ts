@@ -139,11 +139,15 @@ describe('wrong descriptions', () => {
     ],
     ['units of zero', () => layers.gru({ units: 0 }), /layers.GRU.units: expected a positive integer, received 0/],
     ['an unknown activation', () => layers.dense({ units: 1, activation: 'sigmiod' }), /Did you mean 'sigmoid'/],
-    ['stateful', () => layers.lstm({ units: 1, stateful: true as never }), /not supported by this version/],
+    [
+      'an unknown constraint',
+      () => layers.lstm({ units: 1, kernelConstraint: 'maxnrm' as never }),
+      /kernelConstraint: expected a constraint among maxNorm.*Did you mean 'maxNorm'/,
+    ],
     [
       'a regulariser',
-      () => layers.dense({ units: 1, kernelRegularizer: 'l2' as never }),
-      /Regularisers are not supported/,
+      () => layers.dense({ units: 1, kernelRegularizer: 'l3' as never }),
+      /a regulariser among l1, l2, l1l2, orthogonal, received 'l3'/,
     ],
     ['a dropout of 1 in a loop', () => layers.lstm({ units: 1, dropout: 1 }), /from 0 to below 1/],
     [

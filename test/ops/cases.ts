@@ -10,6 +10,7 @@ import { argmax, max, min, sum } from '../../src/ops/reduce.ts';
 import * as s from '../../src/ops/shape.ts';
 import { constant, type Tensor } from '../../src/ops/tensor.ts';
 import { type Build, type Case, type Extra, entry, f, ids, positive, special, still, zeroOne } from './case.ts';
+import { composedCases } from './composite-cases.ts';
 import { composites, scans } from './loop-cases.ts';
 
 /** Sizes that kernels get wrong first: below, at and above a block of 16 floats, primes, one, none. */
@@ -308,4 +309,5 @@ export const cases: readonly Case[] = [
   ...lookups,
   ...scans,
   ...composites,
+  ...composedCases,
 ];

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { Segment } from '../../src/ir/kernels.ts';
 import { encodeProgram, type Program, ProgramBuilder, type Reference, verifyProgram } from '../../src/ir/program.ts';
+import { getThreads, setThreads } from '../../src/vm/threads.ts';
 import type { Machine } from '../../src/vm/vm.ts';
 import { runReference } from './reference.ts';
 
@@ -107,19 +108,51 @@ export class Scene {
     return Array.from(memory, (x, i) => (this.integers[place].has(i) ? integers[i] : x));
   }
 
-  /** Runs the program on the machine and on the reference, and compares all of state and io. */
+  /**
+   * Runs the program on the machine and on the reference, and compares all of state and io. On the native host also on several threads,
+   * however small the work: these must give the bits that one thread gives.
+   */
   check(machine: Machine, close: Close = () => 0): void {
     const program = this.finish();
     const loaded = machine.load(encodeProgram(program));
-    const state = this.memory(machine, 'state');
-    const io = this.memory(machine, 'io');
-    machine.runSync(loaded, state, io, { ioStride: 0, steps: 1, writesState: true });
+    const run = () => {
+      const memories = [this.memory(machine, 'state'), this.memory(machine, 'io')];
+      machine.runSync(loaded, memories[0], memories[1], { ioStride: 0, steps: 1, writesState: true });
+      return memories;
+    };
+    const [state, io] = run();
+    if (machine.traits.host === 'native')
+      for (const threads of threadCounts) {
+        const shared = onThreads(threads, run);
+        for (const [i, one] of [state, io].entries())
+          expectSameBits(shared[i], one, `${i ? 'io' : 'state'} on ${threads} threads`);
+      }
     loaded.release();
     const expected = { state: Float64Array.from(this.values.state), io: Float64Array.from(this.values.io) };
     runReference(program, expected.state, expected.io, 0, 1);
     compare(this.read(state, 'state'), expected.state, close, 'state');
     compare(this.read(io, 'io'), expected.io, close, 'io');
   }
+}
+
+export const threadCounts = [2, 3, 5];
+
+/** What f gives while runs share out all that can be. */
+export function onThreads<T>(threads: number, f: () => T): T {
+  const before = getThreads();
+  setThreads(threads, { smallestShare: 0 });
+  try {
+    return f();
+  } finally {
+    setThreads(before);
+  }
+}
+
+export function expectSameBits(received: ArrayBufferView, expected: ArrayBufferView, name: string): void {
+  const bits = (x: ArrayBufferView) => new Int32Array(x.buffer, x.byteOffset, x.byteLength / 4);
+  const [a, b] = [bits(received), bits(expected)];
+  const place = a.findIndex((x, i) => x !== b[i]);
+  if (a.length !== b.length || place >= 0) expect.fail(`${name}: other bits at ${place} of ${b.length}`);
 }
 
 export function compare(received: ArrayLike<number>, expected: ArrayLike<number>, close: Close, name: string): void {

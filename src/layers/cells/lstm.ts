@@ -8,15 +8,21 @@
  * c = sigmoid(f) * c + sigmoid(i) * tanh(g)
  * h = sigmoid(o) * tanh(c)
  * ```
+ * With `projection`: h = (sigmoid(o) * tanh(c)) P, of its size; Sak, Senior, Beaufays (2014), PyTorch's proj_size. With `outputProjection`
+ * the output is (sigmoid(o) * tanh(c)) O, and the state what it was.
  */
 import type { Shape } from '../../core/shape.ts';
+import { matmul } from '../../ops/matmul.ts';
 import { add, mul } from '../../ops/pointwise.ts';
 import { split } from '../../ops/shape.ts';
-import { defineCell, gateProduct } from '../cell.ts';
+import type { Tensor } from '../../ops/tensor.ts';
+import { defineCell, gateProduct, zoneOut } from '../cell.ts';
 import type { Initializer } from '../initializers.ts';
-import { flag } from '../options.ts';
+import { beyondKeras, flag, fraction } from '../options.ts';
+import { extraWeights, normalize, projected, scaled } from './extras.ts';
 import {
   biasAndInitializers,
+  gatedExtras,
   recurrentActivation,
   regularizersAndDropout,
   seed,
@@ -24,7 +30,7 @@ import {
 } from './options.ts';
 
 /** The bias with its second quarter, the forget gate's, at 1. */
-function forgetBias(rest: Initializer): Initializer {
+export function forgetBias(rest: Initializer): Initializer {
   return {
     ...rest,
     values(shape: Shape, key) {
@@ -46,30 +52,50 @@ export const lstmCell = defineCell({
     unitForgetBias: flag(true),
     ...regularizersAndDropout,
     ...seed,
+    /** Let the gates see the memory, i and f the old one, o the new one. Gers, Schmidhuber (2000). Default false. */
+    peepholes: beyondKeras(flag(false)),
+    ...gatedExtras,
+    /** As `zoneout`, of the memory c. Default 0. */
+    zoneoutMemory: beyondKeras(fraction(0)),
   },
-  state: ({ units }) => ({ h: [units], c: [units] }),
-  weights: ({
-    units,
-    features,
-    useBias,
-    unitForgetBias,
-    kernelInitializer,
-    recurrentInitializer,
-    biasInitializer,
-  }) => ({
-    kernel: { shape: [features, 4 * units], initializer: kernelInitializer },
-    recurrentKernel: { shape: [units, 4 * units], initializer: recurrentInitializer },
-    ...(useBias && {
-      bias: { shape: [4 * units], initializer: unitForgetBias ? forgetBias(biasInitializer) : biasInitializer },
-    }),
-  }),
+  state: ({ units, projection }) => ({ h: [projection ?? units], c: [units] }),
+  output: ({ units, projection, outputProjection }) => [outputProjection ?? projection ?? units],
+  weights(config) {
+    const { units, features, kernelInitializer, recurrentInitializer, biasInitializer, projection } = config;
+    const forget = config.unitForgetBias ? forgetBias(biasInitializer) : biasInitializer;
+    return {
+      kernel: { shape: [features, 4 * units], initializer: kernelInitializer, groups: 4 },
+      recurrentKernel: { shape: [projection ?? units, 4 * units], initializer: recurrentInitializer, groups: 4 },
+      ...(config.useBias && { bias: { shape: [4 * units], initializer: forget, groups: 4 } }),
+      ...(config.peepholes && { peepholes: { shape: [3 * units], initializer: 'glorotUniform' as const } }),
+      ...extraWeights(config, 4),
+      ...(config.layerNormalization && {
+        memoryGain: { shape: [units], initializer: 'ones' as const },
+        memoryBias: { shape: [units], initializer: 'zeros' as const },
+      }),
+    };
+  },
+  prepare({ peepholes, ...rest }): Record<string, Tensor> {
+    if (!peepholes) return rest;
+    const [peepI, peepF, peepO] = split(peepholes, 3, -1);
+    return { ...rest, peepI, peepF, peepO };
+  },
+  zoneout: ({ zoneout, zoneoutMemory }) => (zoneout || zoneoutMemory ? [zoneout, zoneoutMemory] : []),
   // Keras draws four masks only where there is recurrent dropout, else one for all gates.
   dropoutMasks: ({ recurrentDropout }) => (recurrentDropout > 0 ? 4 : 1),
-  step({ x, state: { h, c }, weights: w, config: { activation, recurrentActivation: gate }, dropout }) {
-    const product = add(gateProduct(x, w.kernel, dropout.inputs), gateProduct(h, w.recurrentKernel, dropout.recurrent));
+  step({ x, state: { h, c }, weights: w, config, dropout }) {
+    const { activation, recurrentActivation: gate } = config;
+    const ofInput = scaled(gateProduct(x, w.kernel, dropout.inputs), w.inputGain);
+    const product = add(ofInput, scaled(gateProduct(h, w.recurrentKernel, dropout.recurrent), w.recurrentGain));
     const [i, f, g, o] = split(w.bias ? add(product, w.bias) : product, 4, -1);
-    const nextC = add(mul(gate.apply(f), c), mul(gate.apply(i), activation.apply(g)));
-    const nextH = mul(gate.apply(o), activation.apply(nextC));
-    return { output: nextH, state: { h: nextH, c: nextC } };
+    const seeing = (x: Tensor, weight: Tensor | undefined, memory: Tensor) =>
+      weight ? add(x, mul(weight, memory)) : x;
+    const kept = mul(gate.apply(seeing(f, w.peepF, c)), c);
+    const fresh = add(kept, mul(gate.apply(seeing(i, w.peepI, c)), activation.apply(g)));
+    const nextC = zoneOut(fresh, c, config.zoneoutMemory, dropout.zoneout?.[1]);
+    const shown = w.memoryGain ? add(normalize(nextC, w.memoryGain), w.memoryBias) : nextC;
+    const memory = mul(gate.apply(seeing(o, w.peepO, nextC)), activation.apply(shown));
+    const nextH = zoneOut(projected(memory, w.projectionKernel), h, config.zoneout, dropout.zoneout?.[0]);
+    return { output: w.outputKernel ? matmul(memory, w.outputKernel) : nextH, state: { h: nextH, c: nextC } };
   },
 });

@@ -1,0 +1,328 @@
+/**
+ * The operations of `keras.ops` that may stand among the layers of a model, by Keras's class name: what their calls take and what they mean.
+ * Truth is 0 or 1 here. Source: Keras 3, `keras/src/ops/numpy.py`, `nn.py`, `math.py`, `core.py`.
+ */
+import { fail } from '../core/errors.ts';
+import { formatShape, normalAxis, sizeOf } from '../core/shape.ts';
+import { batchMatmul } from '../ops/batch-matmul.ts';
+import { oneHot } from '../ops/gather.ts';
+import { matmul } from '../ops/matmul.ts';
+import * as p from '../ops/pointwise.ts';
+import { argmax, max, mean, min, sum } from '../ops/reduce.ts';
+import { repeat, stride } from '../ops/repeat.ts';
+import {
+  broadcastTo,
+  concat,
+  expandDims,
+  pad,
+  reshape,
+  reverse,
+  split,
+  squeeze,
+  stopGradient,
+  transpose,
+} from '../ops/shape.ts';
+import { logSoftmax, softmax } from '../ops/softmax.ts';
+import { constant, Tensor, type TensorLike } from '../ops/tensor.ts';
+import { activationOf } from './activations.ts';
+import { showValue } from './options.ts';
+
+/** Arguments of the call and options of the operation, by Keras's names. */
+export type OperationArguments = Readonly<Record<string, unknown>>;
+
+export interface KerasOperation {
+  readonly module: string;
+  /** Names of the call's arguments, in order; the others are options of the operation. */
+  readonly parameters: readonly string[];
+  /** Whether masks of the inputs hold for the output: every step of it comes from the same step of the inputs. */
+  readonly keepsMask: boolean;
+  run(given: OperationArguments, where: string): Tensor | readonly Tensor[];
+}
+
+const numpy = 'keras.src.ops.numpy';
+const nn = 'keras.src.ops.nn';
+
+function tensor(value: unknown, where: string): Tensor {
+  if (!(value instanceof Tensor)) fail('UNSUPPORTED', where, 'a tensor', showValue(value));
+  return value;
+}
+
+function number(value: unknown): number {
+  return typeof value === 'boolean' ? Number(value) : (value as number);
+}
+
+const operand = (value: unknown): TensorLike => (value instanceof Tensor ? value : number(value));
+
+function list(value: unknown, where: string): Tensor[] {
+  if (!Array.isArray(value)) fail('UNSUPPORTED', where, 'a list of tensors', showValue(value));
+  return value.map((x) => tensor(x, where));
+}
+
+const binary = (run: (a: TensorLike, b: TensorLike) => Tensor): KerasOperation => ({
+  module: numpy,
+  parameters: ['x1', 'x2'],
+  keepsMask: true,
+  run: ({ x1, x2 }) => run(operand(x1), operand(x2)),
+});
+
+const unary = (run: (x: Tensor) => Tensor, module = numpy): KerasOperation => ({
+  module,
+  parameters: ['x'],
+  keepsMask: true,
+  run: ({ x }, where) => run(tensor(x, where)),
+});
+
+const activation = (name: string): KerasOperation => unary((x) => activationOf(name, name).apply(x), nn);
+
+/** The last axis only. */
+function overLast(axis: unknown, x: Tensor, where: string): void {
+  if (normalAxis((axis as number | undefined) ?? -1, x.rank, where) !== x.rank - 1)
+    fail('UNSUPPORTED', where, 'axis -1', String(axis));
+}
+
+const reduction = (run: (x: Tensor, options: { axes?: number[]; keepDims?: boolean }) => Tensor): KerasOperation => ({
+  module: numpy,
+  parameters: ['x'],
+  keepsMask: false,
+  run({ x, axis, keepdims }, where) {
+    const axes = axis === null || axis === undefined ? {} : { axes: [axis].flat() as number[] };
+    return run(tensor(x, where), { ...axes, keepDims: keepdims === true });
+  },
+});
+
+const truth = (x: TensorLike): Tensor => p.notEqual(x, 0);
+
+/** Python's slices: `{ start, stop, step }`, null for what is left out. */
+export interface SliceBounds {
+  readonly slice: { readonly start: number | null; readonly stop: number | null; readonly step: number | null };
+}
+
+const isSlice = (v: unknown): v is SliceBounds => typeof v === 'object' && v !== null && 'slice' in v;
+
+/** `x[key]`, a key of whole numbers, slices, null for new axes and '...'. */
+function item(x: Tensor, key: unknown, where: string): Tensor {
+  let keys: unknown[] = Array.isArray(key) ? [...key] : [key];
+  const used = keys.filter((k) => k !== null && k !== '...').length;
+  const at = keys.indexOf('...');
+  const whole: SliceBounds = { slice: { start: null, stop: null, step: null } };
+  if (at >= 0) keys = [...keys.slice(0, at), ...new Array(x.rank - used).fill(whole), ...keys.slice(at + 1)];
+  let y = x;
+  let axis = 0;
+  const squeezed: number[] = [];
+  for (const k of keys) {
+    if (k === null) y = expandDims(y, axis);
+    else if (typeof k === 'number') {
+      const index = k < 0 ? k + y.shape[axis] : k;
+      if (!(index >= 0 && index < y.shape[axis]))
+        fail('SHAPE', where, `an index of axis ${axis} of ${formatShape(x.shape)}`, String(k));
+      y = stride(y, axis, index, 1, 1);
+      squeezed.push(axis);
+    } else if (isSlice(k)) {
+      const size = y.shape[axis];
+      const { start, stop, step } = k.slice;
+      const by = step ?? 1;
+      const clip = (v: number) => Math.min(size, Math.max(0, v < 0 ? v + size : v));
+      if (by < 0) {
+        if (by !== -1 || start !== null || stop !== null)
+          fail('UNSUPPORTED', where, 'a positive step, or [::-1]', String(by));
+        y = reverse(y, axis);
+      } else {
+        const from = clip(start ?? 0);
+        const count = Math.max(0, Math.ceil((clip(stop ?? size) - from) / by));
+        const missing = from + count * by - size;
+        if (missing > 0)
+          y = pad(
+            y,
+            y.shape.map(() => 0),
+            y.shape.map((_, i) => (i === axis ? missing : 0)),
+          );
+        if (from !== 0 || count !== size) y = stride(y, axis, from, count, by);
+      }
+    } else fail('UNSUPPORTED', where, 'numbers and slices', showValue(k));
+    axis++;
+  }
+  return squeezed.length
+    ? reshape(
+        y,
+        y.shape.filter((_, i) => !squeezed.includes(i)),
+      )
+    : y;
+}
+
+/** A shape with at most one -1, filled in. */
+function fullShape(x: Tensor, wanted: unknown, where: string): number[] {
+  const sizes = (wanted as (number | null)[]).map((d) => d ?? -1);
+  const known = sizes.filter((d) => d >= 0).reduce((a, b) => a * b, 1);
+  const full = sizes.map((d) => (d < 0 ? sizeOf(x.shape) / known : d));
+  if (sizes.filter((d) => d < 0).length > 1 || full.some((d) => !Number.isInteger(d)))
+    fail('SHAPE', where, `a shape of as many values as ${formatShape(x.shape)}`, `(${sizes.join(', ')})`);
+  return full;
+}
+
+function product(a: Tensor, b: Tensor, where: string): Tensor {
+  if (b.rank === 2) return matmul(a, b);
+  if (a.rank === b.rank && a.rank >= 3) return batchMatmul(a, b);
+  fail(
+    'UNSUPPORTED',
+    where,
+    'a matrix, or stacks of matrices of equal rank',
+    `${formatShape(a.shape)} and ${formatShape(b.shape)}`,
+  );
+}
+
+const shaped = (
+  run: (x: Tensor, options: OperationArguments, where: string) => Tensor | Tensor[],
+  module = numpy,
+  parameters: readonly string[] = ['x'],
+): KerasOperation => ({
+  module,
+  parameters,
+  keepsMask: false,
+  run: (given, where) => run(tensor(given.x ?? given.inputs ?? given.variable, where), given, where),
+});
+
+/** By class name. */
+export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
+  Object.entries<KerasOperation>({
+    Add: binary(p.add),
+    Subtract: binary(p.sub),
+    Multiply: binary(p.mul),
+    Divide: binary(p.div),
+    TrueDivide: binary(p.div),
+    Maximum: binary(p.maximum),
+    Minimum: binary(p.minimum),
+    Power: binary(p.pow),
+    Equal: binary(p.equal),
+    NotEqual: binary(p.notEqual),
+    Less: binary(p.less),
+    LessEqual: binary(p.lessEqual),
+    Greater: binary(p.greater),
+    GreaterEqual: binary(p.greaterEqual),
+    LogicalAnd: binary((a, b) => p.mul(truth(a), truth(b))),
+    LogicalOr: binary((a, b) => p.maximum(truth(a), truth(b))),
+    LogicalNot: unary((x) => p.equal(x, 0)),
+    Negative: unary(p.neg),
+    Abs: unary(p.abs),
+    Absolute: unary(p.abs),
+    Sign: unary(p.sign),
+    Square: unary(p.square),
+    Sqrt: unary(p.sqrt),
+    Reciprocal: unary(p.reciprocal),
+    Exp: unary(p.exp),
+    Log: unary(p.log),
+    Log1p: unary(p.log1p),
+    Tanh: unary(p.tanh),
+    Sin: unary(p.sin),
+    Cos: unary(p.cos),
+    Floor: unary(p.floor),
+    Round: unary(p.round),
+    ZerosLike: unary((x) => p.mul(truth(x), 0)),
+    OnesLike: unary((x) => p.maximum(truth(x), 1)),
+    IsFinite: unary(p.isFinite),
+    Isfinite: unary(p.isFinite),
+    Rsqrt: unary(p.rsqrt, 'keras.src.ops.math'),
+    Erf: unary(p.erf, 'keras.src.ops.math'),
+    Relu: activation('relu'),
+    Sigmoid: activation('sigmoid'),
+    Softplus: activation('softplus'),
+    Softsign: activation('softsign'),
+    Silu: activation('silu'),
+    Elu: activation('elu'),
+    Selu: activation('selu'),
+    HardSigmoid: activation('hardSigmoid'),
+    Softmax: {
+      ...unary((x) => x, nn),
+      run({ x, axis }, where) {
+        overLast(axis, tensor(x, where), where);
+        return softmax(x as Tensor);
+      },
+    },
+    LogSoftmax: {
+      ...unary((x) => x, nn),
+      run({ x, axis }, where) {
+        overLast(axis, tensor(x, where), where);
+        return logSoftmax(x as Tensor);
+      },
+    },
+    Where: {
+      module: numpy,
+      parameters: ['condition', 'x1', 'x2'],
+      keepsMask: true,
+      run: ({ condition, x1, x2 }) => p.select(truth(operand(condition)), operand(x1), operand(x2)),
+    },
+    Clip: shaped((x, { x_min, x_max }) => p.minimum(p.maximum(x, number(x_min)), number(x_max))),
+    Sum: reduction(sum),
+    Mean: reduction(mean),
+    Max: reduction(max),
+    Min: reduction(min),
+    Any: reduction((x, options) => max(truth(x), options)),
+    All: reduction((x, options) => min(truth(x), options)),
+    Argmax: shaped((x, { axis }, where) => {
+      overLast(axis, x, where);
+      return p.toFloat(argmax(x));
+    }),
+    Reshape: shaped((x, { newshape }, where) => reshape(x, fullShape(x, newshape, where))),
+    Transpose: shaped((x, { axes }) => transpose(x, (axes as number[] | null) ?? undefined)),
+    ExpandDims: shaped((x, { axis }) => expandDims(x, [axis].flat()[0] as number)),
+    Squeeze: shaped((x, { axis }) =>
+      squeeze(x, axis === null || axis === undefined ? undefined : ([axis].flat()[0] as number)),
+    ),
+    Flip: shaped((x, { axis }) =>
+      [axis ?? x.shape.map((_, i) => i)].flat().reduce<Tensor>((y, a) => reverse(y, a as number), x),
+    ),
+    BroadcastTo: shaped((x, { shape }) =>
+      broadcastTo(
+        x,
+        (shape as (number | null)[]).map((d, i) => d ?? x.shape[i]),
+      ),
+    ),
+    Repeat: shaped((x, { repeats, axis }, where) => {
+      if (typeof repeats !== 'number' || typeof axis !== 'number')
+        fail('UNSUPPORTED', where, 'one number of repeats and an axis', showValue(repeats));
+      return repeat(x, repeats, normalAxis(axis, x.rank, where));
+    }),
+    Split: shaped((x, { indices_or_sections: parts, axis }, where) => {
+      if (typeof parts !== 'number') fail('UNSUPPORTED', where, 'a number of equal parts', showValue(parts));
+      return split(x, parts, (axis as number | undefined) ?? 0);
+    }),
+    GetItem: shaped((x, { key }, where) => item(x, key, where), numpy, ['x', 'key']),
+    Cast: shaped((x, { dtype }) => (String(dtype).startsWith('bool') ? truth(x) : p.toFloat(x)), 'keras.src.ops.core'),
+    StopGradient: shaped((x) => stopGradient(x), 'keras.src.ops.core', ['variable']),
+    OneHot: shaped((x, { num_classes, axis }, where) => {
+      if ((axis ?? -1) !== -1) fail('UNSUPPORTED', where, 'axis -1', String(axis));
+      return oneHot(p.toInt(x), num_classes as number);
+    }, nn),
+    Concatenate: {
+      module: numpy,
+      parameters: ['xs'],
+      keepsMask: true,
+      run: ({ xs, axis }, where) => concat(list(xs, where), (axis as number | undefined) ?? 0),
+    },
+    Stack: {
+      module: numpy,
+      parameters: ['x'],
+      keepsMask: false,
+      run: ({ x, axis }, where) => {
+        const parts = list(x, where);
+        const at = normalAxis((axis as number | undefined) ?? 0, parts[0].rank + 1, where);
+        return concat(
+          parts.map((part) => expandDims(part, at)),
+          at,
+        );
+      },
+    },
+    Matmul: {
+      module: numpy,
+      parameters: ['x1', 'x2'],
+      keepsMask: false,
+      run: ({ x1, x2 }, where) => product(tensor(x1, where), tensor(x2, where), where),
+    },
+    FullLike: {
+      module: numpy,
+      parameters: ['x', 'fill_value'],
+      keepsMask: true,
+      run: ({ x, fill_value }, where) =>
+        broadcastTo(constant(tensor(x, where).graph, number(fill_value)), (x as Tensor).shape),
+    },
+  }),
+);

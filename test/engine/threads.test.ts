@@ -1,0 +1,41 @@
+/** Whole training steps give the same bits on any number of threads, on every instruction set. */
+import { describe, expect, test } from 'vitest';
+import { compileStep } from '../../src/engine/compile.ts';
+import type { Machine } from '../../src/vm/vm.ts';
+import { candidates } from '../vm/machines.ts';
+import { expectSameBits, onThreads, threadCounts } from '../vm/scene.ts';
+import { type Sizes, spaceOf, stepCells, trainingStep } from './training-step.ts';
+
+const wave = (n: number, k: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(k + i * 1.7));
+
+/** Results and weights after three steps of training. */
+function train(machine: Machine, name: string, sizes: Sizes): Record<string, ArrayBufferView> {
+  const { batch, time, features, units } = sizes;
+  const space = spaceOf(machine, stepCells[name], sizes);
+  const step = compileStep(space, name, trainingStep(stepCells[name], sizes));
+  const feed = { x: wave(time * batch * features, 1), y: wave(time * batch * units, 2) };
+  const results = step.runSync([feed, feed, feed]);
+  const weights = Object.fromEntries(space.names().map((leaf) => [leaf, space.get(leaf)]));
+  return { ...results[2], ...weights };
+}
+
+for (const candidate of candidates.filter((c) => c.host === 'native' && !c.missing))
+  describe(candidate.name, () => {
+    for (const name of Object.keys(stepCells))
+      test.each([
+        { batch: 32, time: 10, features: 24, units: 48 },
+        { batch: 7, time: 5, features: 3, units: 33 },
+        { batch: 2, time: 3, features: 16, units: 16 },
+        { batch: 1, time: 6, features: 2, units: 20 },
+        { batch: 61, time: 2, features: 1, units: 130 },
+      ])(`${name}: %o`, async (sizes) => {
+        const machine = await candidate.open();
+        const one = onThreads(1, () => train(machine, name, sizes));
+        expect(Object.keys(one).sort()).toEqual(['bias', 'kernel', 'last', 'loss', 'recurrent']);
+        for (const threads of threadCounts) {
+          const shared = onThreads(threads, () => train(machine, name, sizes));
+          for (const [key, values] of Object.entries(one))
+            expectSameBits(shared[key], values, `${key} on ${threads} threads`);
+        }
+      });
+  });
