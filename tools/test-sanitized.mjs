@@ -21,7 +21,14 @@ function library(name) {
 
 const suite = spawnSync(
   process.execPath,
-  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', 'test/vm', 'test/engine', '--pool=forks', ...process.argv.slice(2)],
+  [
+    join(root, 'node_modules', 'vitest', 'vitest.mjs'),
+    'run',
+    'test/vm',
+    'test/engine',
+    '--pool=forks',
+    ...process.argv.slice(2),
+  ],
   {
     cwd: root,
     stdio: 'inherit',

@@ -6,7 +6,7 @@
  */
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { operandKind } from './operands.ts';
-import { copyNode, joinScan, type Mapping, mapped, rebuild, scanParts } from './rewrite.ts';
+import { joinScan, type Mapping, mapped, rebuild, scanParts } from './rewrite.ts';
 
 /** Groups of every value of the graph and of the bodies of its scans; 1 where there is no entry. */
 export type Groups = Map<Value, number>;
@@ -92,8 +92,9 @@ class Layouter {
     const fixed = inputs.map((v, i) =>
       wanted.inputs[i] === null ? v : relayout(graph, this.groups, v, wanted.inputs[i] as number),
     );
-    const inner: Mapping = new Map(node.inputs.map((v, i) => [v, fixed[i]]));
-    const copy = copyNode(graph, node, inner);
+    // One value may be an operand twice, each time in another order.
+    const types = node.outputs.map((v) => v.type);
+    const copy = graph.add(node.op, fixed, node.attributes, types, node.path);
     node.outputs.forEach((v, i) => {
       map.set(v, copy.outputs[i]);
       const g = wanted.output(v, old);

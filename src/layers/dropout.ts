@@ -1,9 +1,9 @@
 /** Dropout. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014). */
 import { fail } from '../core/errors.ts';
 import { mul } from '../ops/pointwise.ts';
+import { dropoutMask } from './dropout-mask.ts';
 import { defineLayer } from './layer.ts';
 import { type Option, option, seedOption, showValue } from './options.ts';
-import { dropoutMask } from './dropout-mask.ts';
 
 const noiseShape = (): Option<readonly (number | null)[] | null, readonly (number | null)[] | null, false> => ({
   required: false,

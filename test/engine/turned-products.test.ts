@@ -23,7 +23,11 @@ function heads(b: StepBuilder): TracedStep {
     tanh(matmul(x, slice(w.cut, [0, 3], [9, 24]))),
   ];
   const losses = outputs.map((y) => sum(square(y)));
-  const [dx] = gradients(losses, losses.map(() => b.constant(1)), [x]);
+  const [dx] = gradients(
+    losses,
+    losses.map(() => b.constant(1)),
+    [x],
+  );
   return { outputs: { dx: dx as Tensor } };
 }
 
@@ -34,7 +38,10 @@ test('the gradient is that of the oracle', async () => {
     const space = new StateSpace(machine);
     for (const [name, [rows, cols, groups]] of Object.entries(weights)) {
       space.declare(name, [rows, cols], { groups });
-      space.set(name, Float32Array.from({ length: rows * cols }, (_, i) => Math.sin(name.length + i * 0.37)));
+      space.set(
+        name,
+        Float32Array.from({ length: rows * cols }, (_, i) => Math.sin(name.length + i * 0.37)),
+      );
     }
     return compileStep(space, 'heads', heads).runSync([{ x }])[0].dx;
   });

@@ -88,7 +88,10 @@ describe("a cell of one's own", () => {
 
   const build = (cell: ReturnType<typeof ownLstm>) => sequential([layers.rnn({ cell, name: 'mine' })]).predict(x);
   it('with a step that returns the wrong tree is answered by its path', async () => {
-    const wrong = defineCell({ ...ownLstm.definition, step: ({ state: { h } }) => ({ output: h, state: { h } as never }) });
+    const wrong = defineCell({
+      ...ownLstm.definition,
+      step: ({ state: { h } }) => ({ output: h, state: { h } as never }),
+    });
     await expect(build(wrong({ units: 2 }))).rejects.toThrow(
       /mine: step of OwnLSTM: expected \{ output, state: \{ h, c \} \}, received state \{ h \}/,
     );

@@ -301,8 +301,26 @@ export function memoryContract(open: () => Machine): void {
         { size: 31, srcStride: 1, dstStride: 1 },
       ];
       scene.builder.emit('COPY', { src: to, dst: copied }, { dims });
-      scene.builder.emit('HOLD', { kind: 1, rows, blocks: 2, dst: to, dstPitch: 32, dstStep: 16, src: from, srcPitch: 32 });
-      scene.builder.emit('HOLD', { kind: 0, rows, blocks: 2, dst: zeroed, dstPitch: 64, dstStep: 32, src: from, srcPitch: 0 });
+      scene.builder.emit('HOLD', {
+        kind: 1,
+        rows,
+        blocks: 2,
+        dst: to,
+        dstPitch: 32,
+        dstStep: 16,
+        src: from,
+        srcPitch: 32,
+      });
+      scene.builder.emit('HOLD', {
+        kind: 0,
+        rows,
+        blocks: 2,
+        dst: zeroed,
+        dstPitch: 64,
+        dstStep: 32,
+        src: from,
+        srcPitch: 0,
+      });
       scene.builder.emit('NEXT');
       scene.check(open());
     });

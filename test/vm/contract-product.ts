@@ -259,7 +259,17 @@ export function productContract(open: () => Machine): void {
         scene.builder.emit(
           'PRODUCT',
           {
-            ...{ rows, blocks, dst, dstPitch: blocks * 16 + 16, init: Init.row, initAt: init, initPitch: 0, packed, panel },
+            ...{
+              rows,
+              blocks,
+              dst,
+              dstPitch: blocks * 16 + 16,
+              init: Init.row,
+              initAt: init,
+              initPitch: 0,
+              packed,
+              panel,
+            },
             ...{ total: 11, groups: counts.length, groupRows, countsAt, fill },
           },
           { segments },
