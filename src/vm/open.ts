@@ -46,6 +46,8 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
   const isa = options.isa ?? environment('UNROLLED_ISA');
   switch (host) {
     case 'oracle':
+      if (options.isa !== undefined && options.isa !== oracle.traits.isa)
+        fail('ARGUMENT', 'openMachine: isa', 'float64 on the oracle', `'${options.isa}'`);
       return oracle;
     case 'native':
       return openNativeHost(isa);

@@ -252,7 +252,8 @@ describe('independent routes', () => {
   });
 });
 
-describe('padding', () => {
+// The oracle walks graphs: it has no loops of instructions.
+describe.skipIf(process.env.UNROLLED_HOST === 'oracle')('padding', () => {
   it.each([
     ['lstm', { peepholes: true }],
     ['lstm', { zoneout: 0.2 }],
