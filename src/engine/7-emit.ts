@@ -2,7 +2,7 @@
 import { UnrolledError } from '../core/errors.ts';
 import { type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { Init, LANES } from '../ir/kernels.ts';
-import { type CopyDimension, columnRuns, copyDimensions, layoutOf, roundUp } from '../ir/lower.ts';
+import { type CopyDimension, columnRuns, copyDimensions, layoutOf, productTNScratch, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
 import { countsOf } from './active-rows.ts';
@@ -30,7 +30,7 @@ export const K_BLOCK = 256;
 
 /** Elements of scratch for PRODUCT_TN: packed panels of both sides. */
 export function outerScratch(rows: number, rightPitch: number, widest: number): number {
-  return Math.min(K_BLOCK, roundUp(Math.max(1, rows))) * (rightPitch + widest);
+  return productTNScratch(rightPitch / LANES, [widest], Math.min(K_BLOCK, roundUp(Math.max(1, rows))));
 }
 
 export function emitGraph(planned: PlannedGraph, context: EmitContext): void {
