@@ -163,7 +163,8 @@ INLINE void panelProduct(Product product, index rows, index width, bool single) 
   }
 }
 
-static void allPanels(Product product, index rows, index blocks, index panelBlocks, index total, bool single) {
+/** Every panel of B against the rows, which are few enough that A stays in the second cache. */
+static void rowsPanels(Product product, index rows, index blocks, index panelBlocks, index total, bool single) {
   for (index block = 0; block < blocks; block += panelBlocks) {
     const index width = blocks - block < panelBlocks ? blocks - block : panelBlocks;
     product.width = width * LANES;
@@ -179,6 +180,23 @@ static void moveRows(Product& product, Segment* list, index by) {
   for (i32 i = 0; i < product.segmentCount; i++) list[i].at += by * list[i].pitch;
   product.dst += by * product.dstPitch;
   if (product.init) product.init += by * product.initPitch;
+}
+
+// Floats of A that every panel reads again: a quarter of a second cache of 1 MB.
+enum { ROWS_AT_ONCE = 64 * 1024 };
+
+static void allPanels(Product product, index rows, index blocks, index panelBlocks, index total, bool single) {
+  Segment list[MAXIMUM_SEGMENTS];
+  for (i32 i = 0; i < product.segmentCount; i++) list[i] = product.segments[i];
+  product.segments = list;
+  const index most = total > 0 && ROWS_AT_ONCE / total > 96 ? ROWS_AT_ONCE / total : 96;
+  for (index done = 0; done < rows;) {
+    // The last two parts are even, so that none is a single row beside full ones.
+    const index rest = rows - done, part = rest <= most ? rest : rest < 2 * most ? (rest + 1) / 2 : most;
+    rowsPanels(product, part, blocks, panelBlocks, total, single);
+    done += part;
+    if (done < rows) moveRows(product, list, part);
+  }
 }
 
 /** The rows of `span` that are valid in their groups; product stands at the first. */

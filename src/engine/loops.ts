@@ -261,14 +261,18 @@ function summed(
 }
 
 /**
- * Products of a sequence with a constant, together with what is added to them that is also known before the loop (the bias). A product
- * that can be contracted with another of the same step stays, where the batch is large enough for one product per step to be faster.
+ * Products of a sequence with a constant, together with what is added to them that is also known before the loop (the bias). Where the
+ * step has another product that cannot leave the loop, and the batch is large enough, they stay: contracted with that one, or beside it,
+ * where what they give never leaves the cache.
  */
 export function hoistInputs(context: LoopContext, contractFrom: number): boolean {
   const { graph, parts } = context;
   const uses = useCounts(parts.body);
   const outerOf = new Map<Value, Value>(parts.sequences.map((s) => [s.inner, s.outer]));
   const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
+  const isProduct = ({ node }: Value) => node.op === 'matmul' && node.attributes.form !== 'tn';
+  // A product of the carry must be made in every step anyway.
+  const recurs = parts.body.nodes.some((n) => n.outputs.some(isProduct) && !outerOf.has(n.inputs[0]));
   let changed = false;
   const seen = new Set<Value>();
   for (const node of [...parts.body.nodes].reverse()) {
@@ -280,12 +284,11 @@ export function hoistInputs(context: LoopContext, contractFrom: number): boolean
       if (v.node.op === 'add') v.node.inputs.forEach((x) => (uses.get(x) === 1 ? mark(x) : undefined));
     };
     mark(value);
-    const isProduct = (v: Value) => v.node.op === 'matmul' && v.node.attributes.form !== 'tn';
     const early = list.filter((v) => isProduct(v) && outerOf.has(v.node.inputs[0]) && constantOf.has(v.node.inputs[1]));
     if (!early.length) continue;
     const rows = value.type.shape.slice(0, -1).reduce((a, b) => a * b, 1);
     const others = list.filter((v) => isProduct(v) && !early.includes(v));
-    if (others.length && rows >= contractFrom) continue;
+    if ((others.length || recurs) && rows >= contractFrom) continue;
     const vectors = list.filter((v) => v.type.shape.length === 1 && constantOf.has(v) && value.type.shape.length > 1);
     let total: Tensor | null = null;
     for (const v of early) {

@@ -47,7 +47,9 @@ function activationOf(
   const chain = part.node;
   if (chain.op !== 'chain') return null;
   const inner = chain.attributes.body as Graph;
-  const made = inner.outputs[part.index];
+  let made = inner.outputs[part.index];
+  // A gradient that stands in two stacks is written twice.
+  while (made.node.op === 'identity') made = made.node.inputs[0];
   for (const operand of made.node.inputs) {
     const k = inner.inputs.indexOf(operand);
     if (k < 0 || !mayOverwrite(chain, part.index, k)) continue;

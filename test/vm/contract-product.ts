@@ -108,13 +108,22 @@ const cases: ProductCase[] = [
     transposed: true,
   },
   { rows: 3, cols: 130, panel: 4, init: 'zero', segments: [[70, 1]], transposed: true },
+  // More rows than the panels take at once: 65,536 floats of A, and at least 96 rows.
+  ...[218, 219, 435, 436, 437, 500].map((rows) => ({
+    rows,
+    cols: 80,
+    panel: 4,
+    init: 'matrix' as const,
+    segments: [[250, 1] as const, [50, 2] as const],
+  })),
 ];
 
 export function productContract(open: () => Machine): void {
   describe('PRODUCT and PACK', () => {
     test.each(cases.map((c) => [JSON.stringify(c), c] as const))('%s', (_, c) => {
       const { scene, total } = productScene(c, c.rows * 31 + c.cols);
-      scene.check(open(), sumTolerance(total));
+      // Among many long sums, a few are further off: their partial sums are larger than they are.
+      scene.check(open(), c.rows > 200 ? () => 3e-5 : sumTolerance(total));
     });
 
     test('a row gives the same bits alone in its tile and among others', () => {
