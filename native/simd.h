@@ -55,6 +55,14 @@ INLINE vf toFloat(vi x) { return __builtin_convertvector(x, vf); }
 /** Towards zero; x must fit. */
 INLINE vi toInt(vf x) { return __builtin_convertvector(x, vi); }
 
+/** Four integers, on every host: the smallest vector that all have. */
+typedef i32 vi4 __attribute__((vector_size(16), aligned(4), may_alias));
+#if defined(__clang__)
+#define SHUFFLE4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define SHUFFLE4(a, b, i, j, k, l) __builtin_shuffle(a, b, (vi4){i, j, k, l})
+#endif
+
 INLINE vf squareRoot(vf x) {
 #if defined(__clang__)
   return __builtin_elementwise_sqrt(x);

@@ -6,6 +6,31 @@ INLINE void copyRun(i32* dst, const i32* src, index count) {
   for (; i < count; i++) dst[i] = src[i];
 }
 
+/** Sixteen elements of four rows become columns. */
+INLINE void transposeFour(i32* dst, index dstPitch, const i32* src, index srcPitch) {
+  const vi4 a = *(const vi4*)src, b = *(const vi4*)(src + srcPitch);
+  const vi4 c = *(const vi4*)(src + 2 * srcPitch), d = *(const vi4*)(src + 3 * srcPitch);
+  const vi4 ab = SHUFFLE4(a, b, 0, 4, 1, 5), cd = SHUFFLE4(c, d, 0, 4, 1, 5);
+  const vi4 AB = SHUFFLE4(a, b, 2, 6, 3, 7), CD = SHUFFLE4(c, d, 2, 6, 3, 7);
+  *(vi4*)dst = SHUFFLE4(ab, cd, 0, 1, 4, 5);
+  *(vi4*)(dst + dstPitch) = SHUFFLE4(ab, cd, 2, 3, 6, 7);
+  *(vi4*)(dst + 2 * dstPitch) = SHUFFLE4(AB, CD, 0, 1, 4, 5);
+  *(vi4*)(dst + 3 * dstPitch) = SHUFFLE4(AB, CD, 2, 3, 6, 7);
+}
+
+/** dst[i * dstPitch + j] = src[j * srcPitch + i] for i < rows, j < cols; squares of 16, so that the lines of both are used whole. */
+static void copyTransposed(i32* dst, index dstPitch, const i32* src, index srcPitch, index rows, index cols) {
+  const index fullRows = rows / 4 * 4, fullCols = cols / 4 * 4;
+  for (index i0 = 0; i0 < fullRows; i0 += LANES)
+    for (index j0 = 0; j0 < fullCols; j0 += LANES) {
+      const index iEnd = i0 + LANES < fullRows ? i0 + LANES : fullRows, jEnd = j0 + LANES < fullCols ? j0 + LANES : fullCols;
+      for (index i = i0; i < iEnd; i += 4)
+        for (index j = j0; j < jEnd; j += 4) transposeFour(dst + i * dstPitch + j, dstPitch, src + j * srcPitch + i, srcPitch);
+    }
+  for (index i = 0; i < rows; i++)
+    for (index j = i < fullRows ? fullCols : 0; j < cols; j++) dst[i * dstPitch + j] = src[j * srcPitch + i];
+}
+
 static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst, index size) {
   using namespace copy_field;
   if (!count) {
@@ -15,6 +40,8 @@ static void copyDimensions(const i32* dims, i32 count, const i32* src, i32* dst,
   const index from = dims[dims_srcStride], to = dims[dims_dstStride];
   if (count > 1) {
     const i32* inner = dims + dims_integers;
+    if (count == 2 && from == 1 && inner[dims_dstStride] == 1 && inner[dims_srcStride] != 1)
+      return copyTransposed(dst, to, src, inner[dims_srcStride], size, inner[dims_size]);
     for (index i = 0; i < size; i++) copyDimensions(inner, count - 1, src + i * from, dst + i * to, inner[dims_size]);
   } else if (from == 1 && to == 1) {
     copyRun(dst, src, size);

@@ -1,5 +1,5 @@
 /** Softmax over the last axis. The largest element is subtracted first, so that nothing overflows; its gradient cancels exactly. */
-import { div, exp, log, sub } from './pointwise.ts';
+import { exp, log, mul, reciprocal, sub } from './pointwise.ts';
 import { max, sum } from './reduce.ts';
 import { stopGradient } from './shape.ts';
 import type { Tensor } from './tensor.ts';
@@ -13,7 +13,8 @@ function shifted(x: Tensor): Tensor {
 /** exp(x) / sum(exp(x)) over the last axis */
 export function softmax(x: Tensor): Tensor {
   const e = exp(shifted(x));
-  return div(e, sum(e, lastAxis));
+  // One division a row; the sum is at least 1.
+  return mul(e, reciprocal(sum(e, lastAxis)));
 }
 
 /** ln(softmax(x)) over the last axis, without taking the logarithm of a rounded softmax */

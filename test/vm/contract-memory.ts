@@ -66,7 +66,7 @@ export function memoryContract(open: () => Machine): void {
   });
 
   describe('COPY and FILL', () => {
-    const copies: [string, { size: number; srcStride: number; dstStride: number }[]][] = [
+    const copies: (readonly [string, { size: number; srcStride: number; dstStride: number }[]])[] = [
       ['one element', []],
       ['nothing', [{ size: 0, srcStride: 1, dstStride: 1 }]],
       ['a run', [{ size: 53, srcStride: 1, dstStride: 1 }]],
@@ -82,6 +82,30 @@ export function memoryContract(open: () => Machine): void {
         [
           { size: 7, srcStride: 1, dstStride: 11 },
           { size: 11, srcStride: 7, dstStride: 1 },
+        ],
+      ],
+      ...[3, 4, 16, 21, 37].flatMap((rows) =>
+        [1, 4, 5, 18, 35].map((cols): [string, { size: number; srcStride: number; dstStride: number }[]] => [
+          `a stack of transpositions, ${rows} x ${cols}`,
+          [
+            { size: 2, srcStride: cols * (rows + 3), dstStride: rows * (cols + 2) },
+            { size: rows, srcStride: 1, dstStride: cols + 2 },
+            { size: cols, srcStride: rows + 3, dstStride: 1 },
+          ],
+        ]),
+      ),
+      [
+        'every second column, turned',
+        [
+          { size: 8, srcStride: 2, dstStride: 9 },
+          { size: 9, srcStride: 16, dstStride: 1 },
+        ],
+      ],
+      [
+        'a transposition read backwards',
+        [
+          { size: 9, srcStride: 1, dstStride: 11 },
+          { size: 11, srcStride: -9, dstStride: 1 },
         ],
       ],
       [
@@ -111,9 +135,10 @@ export function memoryContract(open: () => Machine): void {
     test.each(copies)('%s', (_, dims) => {
       for (const dtype of ['f32', 'i32'] as const) {
         const scene = new Scene(4);
-        const values = dtype === 'i32' ? [...Array(200)].map((_, i) => 0x7f800000 + i) : scene.numbers(200);
+        const room = 3000;
+        const values = dtype === 'i32' ? [...Array(room)].map((_, i) => 0x7f800000 + i) : scene.numbers(room);
         const src = scene.put(values, 'state', dtype);
-        const dst = scene.room(200, 'io', dtype);
+        const dst = scene.room(room, 'io', dtype);
         const low = dims.reduce((n, d) => n + Math.min(0, (d.size - 1) * d.srcStride), 0);
         scene.builder.emit('COPY', { src: { slot: src.slot, offset: src.offset - low }, dst }, { dims });
         scene.check(open());
