@@ -3,9 +3,6 @@
 // against every other: different threads must never touch the same element unless all of them read it.
 #include "share.h"
 
-#include <cstddef>
-#include <vector>
-
 #include "generated/treaty.h"
 #include "limits.h"
 
@@ -23,6 +20,16 @@ struct Touch {
   i64 low, high;
   i64 at, width, pitch;
   bool even;  // the loops around move it by whole sets of rows
+};
+
+/** In memory that the caller gave. */
+template <class T>
+struct List {
+  T* at;
+  i32 size = 0;
+  void push(const T& value) { at[size++] = value; }
+  T* begin() const { return at; }
+  T* end() const { return at + size; }
 };
 
 struct Window {
@@ -43,7 +50,8 @@ struct Window {
 
 class Finder {
  public:
-  Finder(const i32* encoded, Share* shares) : encoded(encoded), start(encoded + HEADER + 2 * encoded[header_slots]), shares(shares) {}
+  Finder(const i32* encoded, Share* shares, void* workspace)
+      : encoded(encoded), start(encoded + HEADER + 2 * encoded[header_slots]), shares(shares), touches{(Touch*)workspace} {}
 
   index find() {
     for (i32 i = 0; i < encoded[header_code]; i++) shares[i] = {0, 0};
@@ -56,8 +64,9 @@ class Finder {
   const i32* start;
   Share* shares;
   const i32* code = nullptr;
-  std::vector<const i32*> loops;
-  std::vector<Touch> touches;
+  const i32* around[MAXIMUM_LOOPS];
+  List<const i32*> loops{around};
+  List<Touch> touches;
   i64 units = 0;
   index scratch = 0;
 
@@ -69,7 +78,7 @@ class Finder {
       Share& share = shares[at - start];
       if (at[0] == OP_LOOP) share = loop(at);
       else {
-        touches.clear();
+        touches.size = 0;
         code = at;
         if (single() && units > 1 && independent()) {
           share = {(i32)units, nanoseconds(cost())};
@@ -85,7 +94,7 @@ class Finder {
   Share loop(const i32* at) {
     const i32* body = at + at[1];
     const i32* end = body + at[loop_field::body];
-    loops.push_back(at);
+    loops.push(at);
     Share share = rowsOfBody(at, body, end);
     if (!share.units) {
       i32 greatest = 0;
@@ -93,13 +102,13 @@ class Finder {
       // What threads do together in a body with active rows would have to keep to them; nothing needs it.
       if (greatest && !at[loop_field::activeRows]) share = {SHARED_INSIDE, greatest};
     }
-    loops.pop_back();
+    loops.size--;
     return share;
   }
 
   /** The rows of all instructions of the body, where each thread can do its own on every pass. */
   Share rowsOfBody(const i32* at, const i32* body, const i32* end) {
-    touches.clear();
+    touches.size = 0;
     units = at[loop_field::activeRows];
     if (units) touch(at, loop_field::activeAt, Window().over(at[loop_field::count], at[loop_field::activeStride]).width(1), ALL, 0, false);
     i64 work = 0;
@@ -414,13 +423,13 @@ class Finder {
     const i64 across = manner == ROW ? (units - 1) * pitch : 0;
     t.low = low + window.low + (across < 0 ? across : 0);
     t.high = high + window.high + (across > 0 ? across : 0);
-    touches.push_back(t);
+    touches.push(t);
   }
 
   bool independent() const {
-    for (std::size_t i = 0; i < touches.size(); i++)
-      for (std::size_t j = i; j < touches.size(); j++)
-        if (!compatible(touches[i], touches[j], i == j)) return false;
+    for (const Touch& a : touches)
+      for (const Touch* b = &a; b != touches.end(); b++)
+        if (!compatible(a, *b, &a == b)) return false;
     return true;
   }
 
@@ -444,6 +453,15 @@ class Finder {
 
 }  // namespace
 
-index findShares(const i32* encoded, Share* shares) { return Finder(encoded, shares).find(); }
+// An instruction has fewer references than integers.
+index shareWorkspace(const i32* encoded) { return (index)encoded[header_code] * (index)sizeof(Touch); }
+
+index findShares(const i32* encoded, Share* shares, void* workspace) { return Finder(encoded, shares, workspace).find(); }
+
+bool worthThreads(const Share* shares, i32 count, i32 smallest) {
+  for (i32 i = 0; i < count; i++)
+    if (shares[i].units && shares[i].cost >= smallest) return true;
+  return false;
+}
 
 }  // namespace unrolled

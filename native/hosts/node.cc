@@ -83,14 +83,11 @@ struct Program {
   void findShares() {
     std::call_once(sharesFound, [this] {
       shares.resize(encoded[header_code]);
-      scratch = unrolled::findShares(encoded, shares.data());
+      std::vector<i64> workspace(shareWorkspace(encoded) / sizeof(i64) + 1);
+      scratch = unrolled::findShares(encoded, shares.data(), workspace.data());
     });
   }
-  bool worthThreads(i32 smallest) const {
-    for (const Share& share : shares)
-      if (share.units && share.cost >= smallest) return true;
-    return false;
-  }
+  bool worthThreads(i32 smallest) const { return unrolled::worthThreads(shares.data(), (i32)shares.size(), smallest); }
   size_t arenaBytes() const { return ((size_t)encoded[header_arena] + SLACK) * 4; }
   size_t slotBytes() const { return (size_t)encoded[header_slots] * sizeof(float*); }
   void release() {
@@ -328,6 +325,74 @@ napi_value run(napi_env env, napi_callback_info info) {
   return promise;
 }
 
+/** A program with its memories, run again and again without any look-up. */
+struct Bound {
+  const InstructionSet* set;
+  Program* program;
+  Run run;
+  void* arena;
+  napi_ref memories[2];
+};
+
+void freeBound(napi_env env, void* data, void*) {
+  Bound* bound = (Bound*)data;
+  for (napi_ref memory : bound->memories) napi_delete_reference(env, memory);
+  bound->program->release();
+  std::free(bound->arena);
+  delete bound;
+}
+
+/** One step. Undefined where all went well, else the outcome. */
+napi_value runBound(napi_env env, napi_callback_info info) {
+  void* data;
+  if (napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data) != napi_ok) return nullptr;
+  Bound* bound = (Bound*)data;
+  bound->set->run(bound->run);
+  return bound->run.status == STATUS_OK ? nullptr : outcome(env, bound->run);
+}
+
+/** bind(set, program, state, io): a function without arguments that runs one step, or null where there is no memory. */
+napi_value bind(napi_env env, napi_callback_info info) {
+  size_t count = 4, length;
+  napi_value arguments[4], function;
+  napi_typedarray_type type;
+  int64_t set;
+  void *program, *state, *io;
+  const InstructionSet* all[4];
+  const int available = availableSets(all);
+  CHECK(napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr));
+  CHECK(napi_get_value_int64(env, arguments[0], &set));
+  CHECK(napi_get_value_external(env, arguments[1], &program));
+  CHECK(napi_get_typedarray_info(env, arguments[2], &type, &length, &state, nullptr, nullptr));
+  CHECK(napi_get_typedarray_info(env, arguments[3], &type, &length, &io, nullptr, nullptr));
+  if (set < 0 || set >= available) {
+    napi_throw_error(env, nullptr, "unrolled: wrong arguments of bind");
+    return nullptr;
+  }
+  Program* own = (Program*)program;
+  const size_t floats = (own->arenaBytes() + 63) / 64 * 64;
+  void* arena = allocateAligned(floats + own->slotBytes());
+  if (!arena) {
+    CHECK(napi_get_null(env, &function));
+    return function;
+  }
+  // Made once: memory that was never written to would be faulted in by the first step.
+  std::memset(arena, 0, floats + own->slotBytes());
+  Bound* bound = new Bound{all[set], own, {}, arena, {}};
+  bound->run.encoded = own->encoded;
+  bound->run.arena = (float*)arena;
+  bound->run.slots = (float**)((char*)arena + floats);
+  bound->run.state = (float*)state;
+  bound->run.io = (float*)io;
+  bound->run.steps = 1;
+  own->owners++;
+  CHECK(napi_create_reference(env, arguments[2], 1, &bound->memories[0]));
+  CHECK(napi_create_reference(env, arguments[3], 1, &bound->memories[1]));
+  CHECK(napi_create_function(env, "step", NAPI_AUTO_LENGTH, runBound, bound, &function));
+  CHECK(napi_add_finalizer(env, function, bound, freeBound, nullptr, nullptr));
+  return function;
+}
+
 }  // namespace
 
 /** Environments (the main thread, workers) that have loaded the addon; its code may go away with the last one. */
@@ -343,7 +408,7 @@ NAPI_MODULE_INIT() {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"load", load}, {"runSync", runSync}, {"run", run}};
+  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"load", load}, {"runSync", runSync}, {"run", run}, {"bind", bind}};
   for (const auto& f : functions) {
     napi_value value;
     CHECK(napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &value));

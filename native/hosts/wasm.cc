@@ -48,3 +48,7 @@ i32 run(const i32* encoded, float* arena, float* state, float* io, float** slots
 EXPORT(detail) i32 detail() { return result.detail; }
 EXPORT(position) i32 position() { return result.position; }
 EXPORT(step) i32 step() { return result.step; }
+
+#ifdef UNROLLED_SHARED_MEMORY
+#include "hosts/wasm-threads.inl.h"
+#endif

@@ -12,7 +12,7 @@ import {
   sizesOf,
 } from './check.ts';
 import { getThreads, smallestShare } from './threads.ts';
-import type { LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
+import type { BoundProgram, LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 
 type Outcome = readonly [status: number, detail: number, position: number, step: number];
 type Handle = object;
@@ -40,6 +40,7 @@ interface Addon {
     threads: number,
     smallest: number,
   ): Promise<Outcome>;
+  bind(set: number, program: Handle, state: Float32Array, io: Float32Array): (() => Outcome | undefined) | null;
 }
 
 class NativeProgram implements LoadedProgram {
@@ -112,6 +113,22 @@ class NativeMachine implements Machine {
       this.addon.runSync(this.set, own.own, state, io, options.ioStride, options.steps, getThreads(), smallestShare()),
       own.arena * 4,
     );
+  }
+
+  bind(program: LoadedProgram): BoundProgram {
+    const own = ownProgram(program, NativeProgram);
+    const bytes = own.arena * 4;
+    if (bytes > this.memory) refuseMemory(bytes, this.memory);
+    const [state, io] = [this.allocate(own.sizes.state), this.allocate(own.sizes.io)];
+    const call = this.addon.bind(this.set, own.own, state, io) ?? refuseMemory(bytes);
+    return {
+      state,
+      io,
+      run() {
+        const outcome = call();
+        if (outcome !== undefined) checkOutcome(outcome, bytes);
+      },
+    };
   }
 
   private check(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): NativeProgram {

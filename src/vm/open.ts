@@ -19,6 +19,7 @@ const oracle: Machine = {
   load: refuse,
   run: async () => refuse(),
   runSync: refuse,
+  bind: refuse,
 };
 
 function refuse(): never {

@@ -20,9 +20,10 @@ function checked(count: number, where: string, received: string): number {
 }
 
 /**
- * Sets how many threads the runs that start from now on may use, on the native host; WebAssembly runs on one. The rows of a batch are
- * split over the threads for the whole of a recurrence, large products and sums by rows or columns. Results are the same to the bit for
- * every count. One run at a time has the threads: one that starts meanwhile runs on one thread. More threads than cores are slower.
+ * Sets how many threads the runs that start from now on may use: on the native host, and on WebAssembly where memory can be shared (Node, and
+ * pages with the headers COOP and COEP; elsewhere it runs on one). What runs synchronously on WebAssembly has one thread. The rows of a
+ * batch are split over the threads for the whole of a recurrence, large products and sums by rows or columns. Results are the same to the
+ * bit for every count. One run at a time has the threads: one that starts meanwhile runs on one thread. More threads than cores are slower.
  *
  * Default: the environment variable UNROLLED_THREADS, else 1. Errors: ARGUMENT for a count that is not a whole number from 1 to 256.
  *

@@ -28,6 +28,15 @@ export interface RunOptions {
   readonly writesState: boolean;
 }
 
+/** A program with memories of its own, made ready to be run again and again. */
+export interface BoundProgram {
+  /** The memories, zero at the start; they stay where they are. */
+  readonly state: Float32Array;
+  readonly io: Float32Array;
+  /** One step at once, on the calling thread. Nothing is allocated. Throws as `Machine.run` rejects. */
+  run(): void;
+}
+
 export interface Machine {
   readonly traits: MachineTraits;
   /** Zeroed memory for state or io, aligned for the host. */
@@ -38,4 +47,6 @@ export interface Machine {
   run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void>;
   /** The same at once, on the calling thread. */
   runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void;
+  /** Makes a program ready for many single steps. `run` may be given the memories too, between two of them. */
+  bind(program: LoadedProgram): BoundProgram;
 }

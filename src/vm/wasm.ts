@@ -15,7 +15,8 @@ import {
   SLACK_BYTES,
   sizesOf,
 } from './check.ts';
-import type { LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
+import { getThreads, smallestShare } from './threads.ts';
+import type { BoundProgram, LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 import { OutOfMemory, WasmInstance } from './wasm-instance.ts';
 import type { Request, Response } from './worker.ts';
 
@@ -84,22 +85,32 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+interface Modules {
+  readonly alone: WebAssembly.Module;
+  /** Loaded when threads are first asked for. */
+  threads(): Promise<WebAssembly.Module>;
+}
+
 /** The worker's side of a machine: runs one after the other, started with the first. */
 class Thread {
-  private readonly module: WebAssembly.Module;
+  private readonly modules: Modules;
+  /** Whether the worker has gone over to the module for threads. */
+  private shared = false;
   private channel: Promise<Channel> | undefined;
   private readonly known = new Set<number>();
   private readonly pending = new Map<number, Pending>();
   private jobs = 0;
 
-  constructor(module: WebAssembly.Module) {
-    this.module = module;
+  constructor(modules: Modules) {
+    this.modules = modules;
   }
 
   async run(program: WasmProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<Response> {
     const job = this.jobs++;
     const encoded = program.encoded;
+    const threads = { count: canShare ? getThreads() : 1, smallest: smallestShare() };
     const channel = await (this.channel ??= this.open());
+    if (threads.count > 1 && !this.shared) await this.share(channel);
     return new Promise<Response>((settle, reject) => {
       this.pending.set(job, { settle, reject });
       channel.hold(true);
@@ -115,6 +126,7 @@ class Thread {
           state,
           io,
           options: { ...options },
+          threads,
         },
         transfer,
       );
@@ -141,23 +153,35 @@ class Thread {
         this.channel = undefined;
       },
     );
-    channel.post({ kind: 'open', module: this.module });
+    channel.post({ kind: 'open', module: this.modules.alone, shared: false });
+    this.shared = false;
     return channel;
+  }
+
+  /** The worker goes on with a memory that threads share; it has no programs then. */
+  private async share(channel: Channel): Promise<void> {
+    const module = await this.modules.threads();
+    if (this.shared) return;
+    this.shared = true;
+    this.known.clear();
+    channel.post({ kind: 'open', module, shared: true });
   }
 }
 
 class WasmMachine implements Machine {
   readonly traits: MachineTraits;
+  private readonly module: WebAssembly.Module;
   private readonly own: WasmInstance;
   private readonly thread: Thread;
   private programs = 0;
   /** Releases what a collected program still holds. */
   private readonly collected = new FinalizationRegistry<number>((id) => this.forget(id));
 
-  constructor(module: WebAssembly.Module, isa: string) {
+  constructor(modules: Modules, isa: string) {
     this.traits = { host: 'wasm', isa, vector: 4 };
-    this.own = new WasmInstance(module);
-    this.thread = new Thread(module);
+    this.module = modules.alone;
+    this.own = new WasmInstance(modules.alone);
+    this.thread = new Thread(modules);
   }
 
   allocate(floats: number): Float32Array {
@@ -201,6 +225,15 @@ class WasmMachine implements Machine {
     }
   }
 
+  bind(program: LoadedProgram): BoundProgram {
+    try {
+      return new WasmInstance(this.module).bind(ownProgram(program, WasmProgram).encoded);
+    } catch (error) {
+      if (error instanceof OutOfMemory) refuseMemory(error.bytes, MEMORY_LIMIT);
+      throw error;
+    }
+  }
+
   private check(
     program: LoadedProgram,
     state: Float32Array,
@@ -233,7 +266,10 @@ export function wasmSets(): string[] {
   return WebAssembly.validate(relaxedProbe) ? ['relaxed', 'simd128'] : ['simd128'];
 }
 
-const files: Readonly<Record<string, string>> = { relaxed: 'unrolled-relaxed.wasm', simd128: 'unrolled.wasm' };
+const files: Readonly<Record<string, { readonly alone: string; readonly threads: string }>> = {
+  relaxed: { alone: 'unrolled-relaxed.wasm', threads: 'unrolled-relaxed-threads.wasm' },
+  simd128: { alone: 'unrolled.wasm', threads: 'unrolled-threads.wasm' },
+};
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
 async function loadModule(url: URL): Promise<WebAssembly.Module> {
@@ -253,20 +289,24 @@ async function loadModule(url: URL): Promise<WebAssembly.Module> {
   }
 }
 
-/** `folder` holds the two .wasm files; by default it is build/ in the package. */
+/** `folder` holds the .wasm files; by default it is build/ in the package. */
 export async function openWasm(isa?: string, folder?: string | URL): Promise<Machine> {
   const sets = wasmSets();
   const set = isa ?? sets[0];
   if (!sets.includes(set)) fail('ARGUMENT', 'UNROLLED_ISA', `one of ${sets.join(', ')} in this engine`, `'${set}'`);
   const base =
     folder === undefined ? new URL('../../build/', import.meta.url) : new URL(folder, globalThis.location?.href);
-  const url = new URL(files[set], base);
-  let module = modules.get(url.href);
-  if (!module) {
-    module = loadModule(url);
-    modules.set(url.href, module);
-    // A failure is not kept: the next attempt may find the file.
-    module.catch(() => modules.delete(url.href));
-  }
-  return new WasmMachine(await module, set);
+  const moduleOf = (file: string) => {
+    const url = new URL(file, base);
+    let module = modules.get(url.href);
+    if (!module) {
+      module = loadModule(url);
+      modules.set(url.href, module);
+      // A failure is not kept: the next attempt may find the file.
+      module.catch(() => modules.delete(url.href));
+    }
+    return module;
+  };
+  const { alone, threads } = files[set];
+  return new WasmMachine({ alone: await moduleOf(alone), threads: () => moduleOf(threads) }, set);
 }

@@ -1,10 +1,11 @@
 /** The thread that runs programs for `wasm.ts`: worker_threads in Node, a Web Worker in browsers. It loads nothing else of the library. */
 import { builtin, inNode } from './builtin.ts';
 import type { RunOptions } from './vm.ts';
-import { OutOfMemory, WasmInstance } from './wasm-instance.ts';
+import { OutOfMemory, type RunThreads, WasmInstance } from './wasm-instance.ts';
 
 export type Request =
-  | { readonly kind: 'open'; readonly module: WebAssembly.Module }
+  /** Also later, for another module: programs are sent anew then. */
+  | { readonly kind: 'open'; readonly module: WebAssembly.Module; readonly shared: boolean }
   | { readonly kind: 'release'; readonly program: number }
   | {
       readonly kind: 'run';
@@ -15,6 +16,7 @@ export type Request =
       readonly state: Float32Array;
       readonly io: Float32Array;
       readonly options: RunOptions;
+      readonly threads: RunThreads;
     };
 
 export interface Response {
@@ -34,19 +36,20 @@ function isShared(array: Float32Array): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && array.buffer instanceof SharedArrayBuffer;
 }
 
-function answer(request: Request): Response | undefined {
+async function answer(request: Request): Promise<Response | undefined> {
   if (request.kind === 'open') {
-    instance = new WasmInstance(request.module);
+    instance = new WasmInstance(request.module, request.shared);
     return undefined;
   }
   if (request.kind === 'release') {
     instance.remove(request.program);
     return undefined;
   }
-  const { job, program, encoded, state, io, options } = request;
+  const { job, program, encoded, state, io, options, threads } = request;
   try {
     if (encoded && !instance.has(program)) instance.add(program, encoded);
-    const outcome = instance.run(program, state, io, options);
+    const count = threads.count > 1 ? await instance.threads(threads.count) : 1;
+    const outcome = instance.run(program, state, io, options, { ...threads, count });
     return {
       job,
       outcome,
@@ -59,13 +62,18 @@ function answer(request: Request): Response | undefined {
   }
 }
 
-function serve(request: Request, post: (response: Response, transfer: ArrayBuffer[]) => void): void {
-  const response = answer(request);
-  if (response)
-    post(
-      response,
-      [response.state, response.io].flatMap((x) => (x ? [x.buffer as ArrayBuffer] : [])),
-    );
+type Post = (response: Response, transfer: ArrayBuffer[]) => void;
+
+/** One request after the other, also while threads start. */
+let last: Promise<void> = Promise.resolve();
+
+function serve(request: Request, post: Post): void {
+  last = last.then(async () => {
+    const response = await answer(request);
+    if (!response) return;
+    const sent = [response.state, response.io].flatMap((x) => (x ? [x.buffer as ArrayBuffer] : []));
+    post(response, sent);
+  });
 }
 
 if (inNode) {

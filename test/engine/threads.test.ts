@@ -9,17 +9,17 @@ import { type Sizes, spaceOf, stepCells, trainingStep } from './training-step.ts
 const wave = (n: number, k: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(k + i * 1.7));
 
 /** Results and weights after three steps of training. */
-function train(machine: Machine, name: string, sizes: Sizes): Record<string, ArrayBufferView> {
+async function train(machine: Machine, name: string, sizes: Sizes): Promise<Record<string, ArrayBufferView>> {
   const { batch, time, features, units } = sizes;
   const space = spaceOf(machine, stepCells[name], sizes);
   const step = compileStep(space, name, trainingStep(stepCells[name], sizes));
   const feed = { x: wave(time * batch * features, 1), y: wave(time * batch * units, 2) };
-  const results = step.runSync([feed, feed, feed]);
+  const results = await step.run([feed, feed, feed]);
   const weights = Object.fromEntries(space.names().map((leaf) => [leaf, space.get(leaf)]));
   return { ...results[2], ...weights };
 }
 
-for (const candidate of candidates.filter((c) => c.host === 'native' && !c.missing))
+for (const candidate of candidates.filter((c) => !c.missing))
   describe(candidate.name, () => {
     for (const name of Object.keys(stepCells))
       test.each([
@@ -30,10 +30,10 @@ for (const candidate of candidates.filter((c) => c.host === 'native' && !c.missi
         { batch: 61, time: 2, features: 1, units: 130 },
       ])(`${name}: %o`, async (sizes) => {
         const machine = await candidate.open();
-        const one = onThreads(1, () => train(machine, name, sizes));
+        const one = await onThreads(1, () => train(machine, name, sizes));
         expect(Object.keys(one).sort()).toEqual(['bias', 'kernel', 'last', 'loss', 'recurrent']);
         for (const threads of threadCounts) {
-          const shared = onThreads(threads, () => train(machine, name, sizes));
+          const shared = await onThreads(threads, () => train(machine, name, sizes));
           for (const [key, values] of Object.entries(one))
             expectSameBits(shared[key], values, `${key} on ${threads} threads`);
         }

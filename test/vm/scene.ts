@@ -137,15 +137,20 @@ export class Scene {
 
 export const threadCounts = [2, 3, 5];
 
-/** What f gives while runs share out all that can be. */
+/** What f gives while runs share out all that can be. Where f is async, the threads hold for the runs that it starts until it ends. */
 export function onThreads<T>(threads: number, f: () => T): T {
   const before = getThreads();
   setThreads(threads, { smallestShare: 0 });
+  let result: T;
   try {
-    return f();
-  } finally {
+    result = f();
+  } catch (error) {
     setThreads(before);
+    throw error;
   }
+  if (result instanceof Promise) return result.finally(() => setThreads(before)) as T;
+  setThreads(before);
+  return result;
 }
 
 export function expectSameBits(received: ArrayBufferView, expected: ArrayBufferView, name: string): void {

@@ -1,4 +1,4 @@
-/** Threads of the native host: how many, what they do when a run fails, and what must not be shared out. */
+/** Threads: how many, what they do when a run fails, and what must not be shared out. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Init, Segment } from '../../src/ir/kernels.ts';
 import { encodeProgram, ProgramBuilder, type Reference } from '../../src/ir/program.ts';
@@ -49,7 +49,7 @@ function loopOfRows(scene: Scene, rows: number, at: Reference, from: Reference, 
   scene.builder.emit('NEXT');
 }
 
-for (const candidate of candidates.filter((c) => c.host === 'native' && !c.missing))
+for (const candidate of candidates.filter((c) => !c.missing))
   describe(candidate.name, async () => {
     const machine = await candidate.open();
 
@@ -126,10 +126,10 @@ for (const candidate of candidates.filter((c) => c.host === 'native' && !c.missi
         state.fill(1, 0, 64);
         new Int32Array(ids.buffer)[rows + 7] = 4;
         for (let n = 0; n < 20; n++) {
-          expect(() => machine.runSync(program, state, ids, { ...once, ioStride: rows, steps: 3 })).toThrow(
+          await expect(machine.run(program, state, ids, { ...once, ioStride: rows, steps: 3 })).rejects.toThrow(
             expect.objectContaining({ code: 'DATA', message: expect.stringMatching(/4/) }),
           );
-          machine.runSync(program, state, ids, once);
+          await machine.run(program, state, ids, once);
           expect([...new Set(state.subarray(64))]).toEqual([8]);
         }
       },
