@@ -4,6 +4,8 @@
  * The derivative of a scan is a scan in the other direction over the derivative of its body. What the derivative of the body reads of
  * the forward body (its residuals) is stacked by the forward scan, which gets outputs for it. Gradients of the
  * scan's constants are carried as running sums; `4-simplify` turns those that are products into one product after the loop.
+ * A scan over segments (`3-checkpoint`) keeps its carries alone: its backward loop runs each segment's loop again, for what the derivative
+ * of the segment reads.
  *
  * Source: A. Griewank and A. Walther, Evaluating Derivatives (2008), chapter 3; the partition into a forward and a backward
  * scan follows JAX's rule for `lax.scan`.
@@ -14,6 +16,9 @@ import { operationOf } from '../ops/op.ts';
 import { add } from '../ops/pointwise.ts';
 import { broadcastTo } from '../ops/shape.ts';
 import { constant, Tensor } from '../ops/tensor.ts';
+import { ORDERED_ROWS } from './active-rows.ts';
+import { dependents, scanDependents } from './dependents.ts';
+import { cloneGraph } from './rewrite.ts';
 
 /** Whether a residual of a scan is made again in the backward loop (`3-checkpoint`). */
 type Recompute = (node: Node) => 'always' | 'atHand' | 'never';
@@ -65,33 +70,6 @@ function operationVjp(graph: Graph, node: Node, cotangents: (Tensor | null)[], n
   return rule({ inputs, outputs, attributes: node.attributes, needed }, cotangents);
 }
 
-/** All values that depend on the given ones in a differentiable way. */
-function dependents(nodes: readonly Node[], from: ReadonlySet<Value>): Set<Value> {
-  const found = new Set(from);
-  for (const node of nodes) {
-    if (!node.inputs.some((v) => found.has(v))) continue;
-    if (node.op === 'scan') {
-      const inner = scanDependents(node, (i) => found.has(node.inputs[i]));
-      scanAttributes(node).body.outputs.forEach((v, i) => {
-        if (inner.has(v)) found.add(node.outputs[i]);
-      });
-    } else if (operationOf(node.op).vjp) for (const out of node.outputs) if (out.type.dtype === 'f32') found.add(out);
-  }
-  return found;
-}
-
-/** The same inside a body, where a carry depends if its start or its step does. */
-function scanDependents(node: Node, isNeeded: (input: number) => boolean): Set<Value> {
-  const { body, carries } = scanAttributes(node);
-  const active = new Set(body.inputs.filter((_, i) => isNeeded(i)));
-  for (;;) {
-    const found = dependents(body.nodes, active);
-    const before = active.size;
-    for (let i = 0; i < carries; i++) if (found.has(body.outputs[i])) active.add(body.inputs[i]);
-    if (active.size === before) return found;
-  }
-}
-
 function zeros(graph: Graph, like: Value): Tensor {
   return broadcastTo(constant(graph, 0), like.type.shape);
 }
@@ -103,7 +81,7 @@ function scanVjp(
   needed: readonly boolean[],
   recompute: Recompute,
 ): (Tensor | null)[] {
-  const { body, carries, sequences, reverse, length } = scanAttributes(node);
+  const { body, carries, sequences, reverse, length, segments } = scanAttributes(node);
   const active = scanDependents(node, (i) => needed[i]);
   const isConstant = (i: number) => i >= carries + sequences;
   const activeCarries = body.inputs.flatMap((v, i) => (i < carries && active.has(v) ? [i] : []));
@@ -132,7 +110,7 @@ function scanVjp(
     return gradient ? add(sumIn[k], gradient) : sumIn[k];
   });
   const backwardNodes = body.nodes.splice(forwardCount);
-  const mover = new BodyMover(node, backwardNodes, recompute);
+  const mover = new BodyMover(node, backwardNodes, segments ? () => 'always' : recompute);
   const backward = mover.graph;
   const outputs = [...carryOut, ...sumOut, ...sequenceOut].map((t) => mover.move(t.value));
   const carried = [...carryIn, ...sumIn].map((t) => mover.move(t.value));
@@ -153,6 +131,7 @@ function scanVjp(
     reverse: !reverse,
     carries: carried.length,
     sequences: stacked.length + mover.sequenceInputs.length,
+    ...(segments && { segments }),
   };
   const types = outputs.map((v, i) =>
     i < carried.length ? v.type : { dtype: v.type.dtype, shape: [length, ...v.type.shape] },
@@ -191,7 +170,9 @@ class BodyMover {
   private copy(node: Node): void {
     const inputs = node.inputs.map((v) => this.move(v));
     const types = node.outputs.map((v) => v.type);
-    const copy = this.graph.add(node.op, inputs, node.attributes, types, node.path);
+    // A loop that is made again gets a body of its own, since phases change bodies in place.
+    const own = node.op === 'scan' && { body: cloneGraph(scanAttributes(node).body) };
+    const copy = this.graph.add(node.op, inputs, { ...node.attributes, ...own }, types, node.path);
     node.outputs.forEach((v, i) => this.moved.set(v, copy.outputs[i]));
   }
 
@@ -229,7 +210,9 @@ class BodyMover {
   }
 
   private enter(value: Value, inner: Value[], outer: Value[], from: Value): Value {
-    const node = { op: 'input', inputs: [], attributes: { name: 'r' }, outputs: [] as Value[], path: value.node.path };
+    const ordered = value.node.op === 'input' && value.node.attributes[ORDERED_ROWS] === true;
+    const attributes = { name: 'r', ...(ordered && { [ORDERED_ROWS]: true }) };
+    const node = { op: 'input', inputs: [], attributes, outputs: [] as Value[], path: value.node.path };
     const input: Value = { type: value.type, node, index: 0 };
     node.outputs.push(input);
     this.graph.nodes.unshift(node);

@@ -9,7 +9,7 @@ import { gather, scatterAdd } from '../ops/gather.ts';
 import { matmul, matmulNT } from '../ops/matmul.ts';
 import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
-import { broadcastTo, reshape, slice, transpose } from '../ops/shape.ts';
+import { broadcastTo, concat, reshape, slice, transpose } from '../ops/shape.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
@@ -20,6 +20,7 @@ import {
   type Mapping,
   mapped,
   Numbering,
+  readersOf,
   rebuild,
   scanParts,
   tensorOf,
@@ -91,9 +92,24 @@ function throughMatmul(c: Candidate): Tensor | null {
   return (node.attributes.form === 'nn' ? matmul : matmulNT)(transpose(a, perm), b);
 }
 
+/** Two boxes with zeros around them that make up the whole between them, as the gradients of two slices do. */
+function joinPadded(c: Candidate): Tensor | null {
+  const pads = c.x.map((t) => t.value.node);
+  if (pads.some((n) => n.op !== 'pad')) return null;
+  const [a, b] = pads.map((n) => ({ before: numbers(n, 'before'), after: numbers(n, 'after') }));
+  const axis = a.before.findIndex((n, i) => n + a.after[i] > 0);
+  const shape = c.outputs[0].type.shape;
+  const [first, second] = a.before[axis] === 0 ? [0, 1] : [1, 0];
+  const boxes = pads.map((n) => tensorOf(c.graph, n.inputs[0]));
+  const onlyAxis = [a, b].every((p) => p.before.every((n, i) => i === axis || n + p.after[i] === 0));
+  const meet = [a, b][second].before[axis] === boxes[first].shape[axis] && [a, b][second].after[axis] === 0;
+  const fits = [a, b][first].before[axis] === 0 && boxes[0].shape[axis] + boxes[1].shape[axis] === shape[axis];
+  return axis >= 0 && onlyAxis && meet && fits ? concat([boxes[first], boxes[second]], axis) : null;
+}
+
 const fold: Rule = (c) => {
   const operation = operationOf(c.op);
-  if (!operation.pointwise || !c.x.every((t) => t.value.node.op === 'constant')) return null;
+  if (!c.x.every((t) => t.value.node.op === 'constant')) return null;
   if (sizeOf(c.outputs[0].type.shape) > 64) return null;
   const [{ shape, data }] = operation.evaluate(
     c.x.map((t) => ({ shape: t.shape, data: t.value.node.attributes.data as Float64Array })),
@@ -104,7 +120,6 @@ const fold: Rule = (c) => {
 
 /** A pointwise operation broadcasts by itself: operands need not be broadcast, where another one has the shape of the result. */
 const unbroadcast: Rule = (c) => {
-  if (!operationOf(c.op).pointwise) return null;
   const shape = c.outputs[0].type.shape;
   const isBroadcast = (t: Tensor) => t.value.node.op === 'broadcast';
   if (!c.x.some(isBroadcast) || !c.x.some((t) => !isBroadcast(t) && sameShape(t.shape, shape))) return null;
@@ -127,6 +142,7 @@ const splitReduction =
   };
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
+  // Of pointwise operations.
   '*': [fold, unbroadcast],
   add: [
     (c) => dropNeutral(c, 0, [0, 1]), // x + 0 -> x
@@ -134,6 +150,7 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
       const at = c.x.findIndex((t) => t.value.node.op === 'neg');
       return at < 0 ? null : sub(c.x[1 - at], tensorOf(c.graph, c.x[at].value.node.inputs[0]));
     }, // x + -y -> x - y
+    joinPadded, // pad(x, behind) + pad(y, in front) -> concat(x, y)
   ],
   sub: [
     (c) => dropNeutral(c, 0, [1]), // x - 0 -> x
@@ -221,8 +238,20 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   ],
 };
 
-function rewriteNode(c: Candidate): readonly Tensor[] | null {
-  for (const rule of [...rules['*'], ...(rules[c.op] ?? [])]) {
+const rulesByOp = new Map<string, readonly Rule[]>();
+
+/** The rules for an operation; none for most. */
+function rulesOf(op: string): readonly Rule[] {
+  let list = rulesByOp.get(op);
+  if (!list) {
+    list = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? [])];
+    rulesByOp.set(op, list);
+  }
+  return list;
+}
+
+function rewriteNode(c: Candidate, list: readonly Rule[]): readonly Tensor[] | null {
+  for (const rule of list) {
     const result = rule(c);
     if (result) return Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
   }
@@ -234,6 +263,9 @@ export interface SimplifyOptions {
   readonly contractFrom: number;
 }
 
+/** Bodies that a pass left as they were, and no rewrite of their loop has changed since: they need no other pass. */
+const settled = new WeakSet<Graph>();
+
 class Pass {
   changed = false;
   private readonly options: SimplifyOptions;
@@ -244,28 +276,23 @@ class Pass {
   run(graph: Graph): Graph {
     const numbering = new Numbering();
     const known = new Map<string, Node>();
-    const used = new Set(usedNodes(graph));
-    const readers = new Map<Value, Node[]>();
-    for (const node of used) for (const v of node.inputs) readers.set(v, [...(readers.get(v) ?? []), node]);
-    const read = new Set([...graph.nodes.filter((n) => used.has(n)).flatMap((n) => n.inputs), ...graph.outputs]);
+    const used = usedNodes(graph);
+    const readers = readersOf(used);
+    const results = new Set(graph.outputs);
     const next = rebuild(graph, (node, target, map) => {
       if (node.op === 'scan')
         return this.scan(
           node,
           target,
           map,
-          (v) => read.has(v),
+          (v) => readers.has(v) || results.has(v),
           (v) => readers.get(v) ?? [],
         );
       const before = target.nodes.length;
-      const x = node.inputs.map((v) => tensorOf(target, mapped(map, v)));
-      const rewritten = rewriteNode({
-        graph: target,
-        op: node.op,
-        x,
-        attributes: node.attributes,
-        outputs: node.outputs,
-      });
+      const list = rulesOf(node.op);
+      const x = list.length ? node.inputs.map((v) => tensorOf(target, mapped(map, v))) : [];
+      const { op, attributes, outputs } = node;
+      const rewritten = list.length ? rewriteNode({ graph: target, op, x, attributes, outputs }, list) : null;
       if (rewritten) {
         this.changed = true;
         node.outputs.forEach((v, i) => map.set(v, rewritten[i].value));
@@ -292,21 +319,27 @@ class Pass {
     isUsed: (v: Value) => boolean,
     readersOf: LoopContext['readersOf'],
   ): void {
-    const body = this.run(scanAttributes(node).body);
+    const given = scanAttributes(node).body;
+    const outside = this.changed;
+    this.changed = false;
+    const body = settled.has(given) ? given : this.run(given);
+    const isSettled = !this.changed;
+    this.changed ||= outside;
     const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
     const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
     const before = sizes();
     const context: LoopContext = { graph, parts, after: [], aliases: [], isUsed, readersOf };
     prune(context);
-    if (before !== sizes()) this.changed = true;
-    const did = [
-      hoistInvariants(context),
-      hoistSums(context),
-      hoistInputs(context, this.options.contractFrom),
-      hoistOutputs(context),
-    ];
-    if (!did.some(Boolean)) did.push(leaveOutMaskedRows(context));
+    const pruned = before !== sizes();
+    if (pruned) this.changed = true;
+    const did = [hoistInvariants(context)];
+    // What the loops of a segment stack must not outlive it: sums and products stay in the pass.
+    if (!parts.segments) {
+      did.push(hoistSums(context), hoistInputs(context, this.options.contractFrom), hoistOutputs(context));
+      if (!did.some(Boolean)) did.push(leaveOutMaskedRows(context));
+    }
     if (did.some(Boolean)) this.changed = true;
+    else if (isSettled && !pruned) settled.add(body);
     if (parts.carries.length || parts.stacked.length) joinScan(graph, parts, map, node.path);
     for (const finish of [...context.after, ...context.aliases]) finish(map);
   }

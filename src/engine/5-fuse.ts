@@ -12,7 +12,17 @@ import { Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { countsOfReaders, countsOfStack } from './active-rows.ts';
 import { hoistInvariants, terms } from './loops.ts';
 import { isPointwise, operandKind } from './operands.ts';
-import { copyNode, joinScan, type Mapping, mapped, Numbering, rebuild, scanParts, useCounts } from './rewrite.ts';
+import {
+  copyNode,
+  joinScan,
+  type Mapping,
+  mapped,
+  Numbering,
+  readersOf,
+  rebuild,
+  scanParts,
+  useCounts,
+} from './rewrite.ts';
 
 /** Gives a new graph; the bodies of the old one's scans must not be used again. */
 export function fuse(graph: Graph, isBody = false): Graph {
@@ -38,8 +48,7 @@ interface ProductPlan {
 /** The largest sums around every product; inner ones are marked as absorbed. */
 function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, ProductPlan>; absorbed: Set<Value> } {
   const uses = useCounts(graph);
-  const readers = new Map<Value, Node[]>();
-  for (const node of graph.nodes) for (const v of node.inputs) readers.set(v, [...(readers.get(v) ?? []), node]);
+  const readers = readersOf(graph.nodes);
   const plans = new Map<Value, ProductPlan>();
   const absorbed = new Set<Value>();
   for (const node of [...graph.nodes].reverse()) {
@@ -222,7 +231,15 @@ function materialize(graph: Graph): Graph {
 
 function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const level = new Map<Node, number>();
-  const shapeKey = (node: Node) => node.outputs[0].type.shape.join();
+  const shapeKeys = new Map<Node, string>();
+  const shapeKey = (node: Node) => {
+    let known = shapeKeys.get(node);
+    if (known === undefined) {
+      known = node.outputs[0].type.shape.join();
+      shapeKeys.set(node, known);
+    }
+    return known;
+  };
   const together = (a: Node, b: Node) => isPointwise(a) && isPointwise(b) && shapeKey(a) === shapeKey(b);
   for (const node of graph.nodes) {
     let at = 0;
@@ -233,7 +250,11 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   // What only later operations of the same shape read is computed with them.
   const readers = new Map<Node, Node[]>();
   for (const node of graph.nodes)
-    for (const v of node.inputs) readers.set(v.node, [...(readers.get(v.node) ?? []), node]);
+    for (const v of node.inputs) {
+      const list = readers.get(v.node);
+      if (list) list.push(node);
+      else readers.set(v.node, [node]);
+    }
   const results = new Set(graph.outputs.map((v) => v.node));
   for (const node of [...graph.nodes].reverse()) {
     const later = readers.get(node);

@@ -12,6 +12,7 @@ import type { Groups } from './layouts.ts';
 import { findOverlays } from './overlays.ts';
 import { Arena, type Buffer, footingOf, isWhole, type Place, samePlace, stepOf, whole, within } from './places.ts';
 import type { Copy, PlannedGraph, PlannedScan, Target } from './planned.ts';
+import { readersOf } from './rewrite.ts';
 import { packedFloats, partOf, viewOf, viewOps } from './views.ts';
 
 export interface PlanContext {
@@ -48,7 +49,9 @@ class Planner {
   private readonly scratch = new Map<Node, Place>();
   private readonly finals: Copy[] = [];
   private readonly position = new Map<Node, number>();
-  private readonly readers = new Map<Value, Node[]>();
+  private readonly readers: Map<Value, Node[]>;
+  /** What stands in each buffer. */
+  private readonly occupants = new Map<Buffer, Value[]>();
 
   constructor(
     graph: Graph,
@@ -62,10 +65,8 @@ class Planner {
     this.inputs = inputs;
     this.targets = targets;
     this.context = context;
-    graph.nodes.forEach((node, i) => {
-      this.position.set(node, i);
-      for (const v of node.inputs) this.readers.set(v, [...(this.readers.get(v) ?? []), node]);
-    });
+    graph.nodes.forEach((node, i) => this.position.set(node, i));
+    this.readers = readersOf(graph.nodes);
   }
 
   plan(): PlannedGraph {
@@ -87,8 +88,15 @@ class Planner {
     return this.places.get(v) as Place;
   }
 
+  private put(v: Value, place: Place): void {
+    this.places.set(v, place);
+    const there = this.occupants.get(place.buffer);
+    if (there) there.push(v);
+    else this.occupants.set(place.buffer, [v]);
+  }
+
   private touch(buffer: Buffer, i: number): void {
-    if (!this.arena.buffers.includes(buffer)) return;
+    if (!this.arena.has(buffer)) return;
     buffer.first = Math.min(buffer.first, i);
     buffer.last = Math.max(buffer.last, i);
   }
@@ -161,9 +169,9 @@ class Planner {
 
   private place(node: Node, i: number): void {
     for (const v of node.inputs) this.touch(this.at(v).buffer, i);
-    if (node.op === 'input') this.places.set(node.outputs[0], this.inputs.get(node.outputs[0]) as Place);
+    if (node.op === 'input') this.put(node.outputs[0], this.inputs.get(node.outputs[0]) as Place);
     else if (node.op === 'constant')
-      this.places.set(node.outputs[0], this.context.constant(node.outputs[0], this.layout(node.outputs[0])));
+      this.put(node.outputs[0], this.context.constant(node.outputs[0], this.layout(node.outputs[0])));
     else if (node.op === 'scan') this.placeScan(node, i);
     else {
       const floats = this.context.scratchOf(node, (v) => this.layout(v));
@@ -173,7 +181,7 @@ class Planner {
       }
       for (const v of node.outputs) {
         const place = this.viewPlace(node, v) ?? this.wanted.get(v) ?? this.overwritten(node, v, i) ?? this.fresh(v, i);
-        this.places.set(v, place);
+        this.put(v, place);
         this.touch(place.buffer, i);
       }
     }
@@ -198,7 +206,7 @@ class Planner {
         footing.rows === layout.rows &&
         footing.cols === layout.cols &&
         footing.groups === layout.groups;
-      if (!fits || place.offset || buffer.floats !== floatsOf(layout) || !this.arena.buffers.includes(buffer)) continue;
+      if (!fits || place.offset || buffer.floats !== floatsOf(layout) || !this.arena.has(buffer)) continue;
       if (this.isHeld(buffer, operand, i) || !this.context.mayOverwrite(node, v.index, k)) continue;
       if (node.inputs.some((x, j) => j !== k && this.at(x).buffer === buffer)) continue;
       if (node.outputs.some((x) => x !== v && this.places.get(x)?.buffer === buffer)) continue;
@@ -209,12 +217,13 @@ class Planner {
 
   /** Whether anything in a buffer is read after position i, or leaves the graph. */
   private isHeld(buffer: Buffer, operand: Value, i: number): boolean {
-    for (const [value, place] of this.places) {
-      if (place.buffer !== buffer) continue;
+    for (const value of this.occupants.get(buffer) ?? []) {
       if (this.graph.outputs.includes(value) || value.node.op === 'input') return true;
       if ((this.readers.get(value) ?? []).some((r) => (this.position.get(r) as number) > i)) return true;
     }
-    return [...this.wanted.values()].some((p) => p.buffer === buffer) || operand.node.op === 'input';
+    if (operand.node.op === 'input') return true;
+    for (const place of this.wanted.values()) if (place.buffer === buffer) return true;
+    return false;
   }
 
   // ---- scans
@@ -292,7 +301,7 @@ class Planner {
     }
     node.outputs.forEach((v, j) => {
       const place = results[j] as Place;
-      this.places.set(v, place);
+      this.put(v, place);
       this.touch(place.buffer, i);
     });
     this.scans.set(node, { loop, body: planned, inits, targets });

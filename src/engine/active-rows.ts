@@ -19,7 +19,7 @@ export const ORDERED_ROWS = 'orderedRows';
 export function isPrefixMask(value: Value): boolean {
   const { op, inputs, attributes } = value.node;
   if (op === 'input') return attributes[ORDERED_ROWS] === true;
-  if (['transpose', 'reshape', 'reverse', 'toFloat', 'identity'].includes(op)) return isPrefixMask(inputs[0]);
+  if (['transpose', 'reshape', 'slice', 'reverse', 'toFloat', 'identity'].includes(op)) return isPrefixMask(inputs[0]);
   if (op === 'notEqual')
     return isZero(inputs[1]) ? isPrefixMask(inputs[0]) : isZero(inputs[0]) && isPrefixMask(inputs[1]);
   return false;

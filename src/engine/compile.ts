@@ -6,10 +6,10 @@ import { type StepBuilder, type Trace, type TracedStep, traceStep } from './1-tr
 import { exactStep } from './exact-step.ts';
 import { machineStep } from './machine-step.ts';
 import type { StateSpace } from './state.ts';
-import { type CompiledStep, type CompileOptions, type Feed, feedLength } from './step.ts';
+import { type CompiledStep, type CompileOptions, type Feed, feedLength, type StagedFeeds } from './step.ts';
 
 export type { StepBuilder, TracedStep } from './1-trace.ts';
-export type { CompiledStep, CompileOptions, Feed, FeedValue, Plan, Result } from './step.ts';
+export type { CompiledStep, CompileOptions, Feed, FeedValue, Plan, Result, StagedFeeds } from './step.ts';
 
 /**
  * Traces a function on handles and compiles it for the machine of the state space.
@@ -38,9 +38,20 @@ export function compileStep(
     for (const feed of feeds) checkFeed(name, traced, feed);
     return feeds;
   };
+  const stage = (feeds: readonly Feed[]): StagedFeeds => {
+    const staged = step.stage(feeds);
+    return {
+      run: async (late = []) => {
+        feeds.forEach((feed, i) => checkFeed(name, traced, { ...feed, ...late[i] }));
+        return staged.run(late);
+      },
+      discard: () => staged.discard(),
+    };
+  };
   return {
     plan: step.plan,
     run: async (feeds) => (feeds.length ? step.run(checked(feeds)) : []),
+    stage,
     runSync: (feeds) => (feeds.length ? step.runSync(checked(feeds)) : []),
     explain: () => step.explain(),
   };

@@ -24,17 +24,22 @@ export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
     updates.forEach((key, i) => space.set(key, fresh[i]));
     return result;
   };
+  const run = async (feeds: readonly Feed[]) => {
+    const results: Result[] = [];
+    for (const feed of feeds) {
+      results.push(one(feed));
+      // The walk is slow and on the main thread: let other work of the process in between steps.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    }
+    return results;
+  };
   return {
     plan: { arenaBytes: 0, stateBytes: space.floats * 8, ioBytes: 0, flops: 0 },
-    run: async (feeds) => {
-      const results: Result[] = [];
-      for (const feed of feeds) {
-        results.push(one(feed));
-        // The walk is slow and on the main thread: let other work of the process in between steps.
-        await new Promise<void>((resolve) => setTimeout(resolve, 0));
-      }
-      return results;
-    },
+    run,
+    stage: (feeds) => ({
+      run: (late = []) => run(feeds.map((feed, i) => ({ ...feed, ...late[i] }))),
+      discard: () => undefined,
+    }),
     runSync: (feeds) => feeds.map(one),
     explain: () => printGraph(graph),
   };

@@ -6,7 +6,7 @@
  */
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { operandKind } from './operands.ts';
-import { joinScan, type Mapping, mapped, rebuild, scanParts } from './rewrite.ts';
+import { joinScan, type Mapping, mapped, readersOf, rebuild, scanParts } from './rewrite.ts';
 
 /** Groups of every value of the graph and of the bodies of its scans; 1 where there is no entry. */
 export type Groups = Map<Value, number>;
@@ -42,7 +42,7 @@ class Layouter {
   private readonly groups: Groups;
   /** Groups of the columns that a packed right-hand side is multiplied with: its k axis follows their order. */
   private readonly along: Groups;
-  private readonly readers = new Map<Value, Node[]>();
+  private readonly readers: Map<Value, Node[]>;
   private readonly inputGroups: (node: Node) => number;
   /** For a body: whether the reader outside of an output takes it interleaved. */
   private readonly outputAccepts: (index: number, parts: number) => boolean;
@@ -58,8 +58,7 @@ class Layouter {
     this.along = along;
     this.inputGroups = inputGroups;
     this.outputAccepts = outputAccepts;
-    for (const node of old.nodes)
-      for (const v of node.inputs) this.readers.set(v, [...(this.readers.get(v) ?? []), node]);
+    this.readers = readersOf(old.nodes);
   }
 
   graph(old: Graph): Graph {

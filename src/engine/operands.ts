@@ -6,8 +6,15 @@ import { operationOf } from '../ops/op.ts';
 /** Nodes that are no operations: they have no rules in `ops/`. */
 const structural = new Set(['scan', 'input', 'constant', 'product', 'pack', 'productTN', 'chain', 'relayout']);
 
-export function isPointwise(node: Node): boolean {
-  return !structural.has(node.op) && Boolean(operationOf(node.op).pointwise);
+const pointwise = new Map<string, boolean>();
+
+export function isPointwise({ op }: Node): boolean {
+  let known = pointwise.get(op);
+  if (known === undefined) {
+    known = !structural.has(op) && Boolean(operationOf(op).pointwise);
+    pointwise.set(op, known);
+  }
+  return known;
 }
 
 /** `same`: element by element; `scalar`: one element; `row`: a vector for every row; `column`: one element per row. */

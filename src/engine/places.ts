@@ -53,6 +53,7 @@ export function fixedBuffer(segment: number, offset: number, floats: number, lab
 /** All buffers of the arena of one schedule. */
 export class Arena {
   readonly buffers: Buffer[] = [];
+  private readonly own = new Set<Buffer>();
 
   add(floats: number, at: number, label: string): Buffer {
     const buffer: Buffer = {
@@ -65,7 +66,12 @@ export class Arena {
       within: null,
     };
     this.buffers.push(buffer);
+    this.own.add(buffer);
     return buffer;
+  }
+
+  has(buffer: Buffer): boolean {
+    return this.own.has(buffer);
   }
 
   /**
@@ -73,20 +79,21 @@ export class Arena {
    * Returns the size in elements. 16 more elements follow every buffer, since they may be read.
    */
   allocate(): number {
+    // In the order of their offsets.
     const placed: Buffer[] = [];
     let size = 0;
     const bySize = [...this.buffers].sort((a, b) => b.floats - a.floats || a.first - b.first);
     for (const buffer of bySize) {
-      const busy = placed
-        .filter((b) => b.first <= buffer.last && buffer.first <= b.last)
-        .sort((a, b) => a.offset - b.offset);
       let at = 0;
-      for (const b of busy) {
+      for (const b of placed) {
+        if (b.first > buffer.last || buffer.first > b.last) continue;
         if (at + buffer.floats + LANES <= b.offset) break;
         at = Math.max(at, b.offset + b.floats + LANES);
       }
       buffer.offset = at;
-      placed.push(buffer);
+      let place = placed.length;
+      while (place > 0 && placed[place - 1].offset > at) place--;
+      placed.splice(place, 0, buffer);
       size = Math.max(size, at + buffer.floats + LANES);
     }
     return size;

@@ -37,17 +37,20 @@ export function rebuild(
     if (node.op === 'input') {
       const copy = copyNode(next, node, map);
       onInput(node, copy);
-      if (graph.inputs.includes(node.outputs[0])) next.inputs.push(copy.outputs[0]);
     } else if (used.has(node)) visit(node, next, map);
   }
-  next.inputs.sort((a, b) => order(graph, map, a) - order(graph, map, b));
+  for (const v of graph.inputs) next.inputs.push(mapped(map, v));
   next.outputs = graph.outputs.map((v) => mapped(map, v));
   next.path = '';
   return next;
 }
 
-function order(graph: Graph, map: Mapping, value: Value): number {
-  return graph.inputs.findIndex((v) => map.get(v) === value);
+/** A copy that shares nothing with the graph, the bodies of its scans included. */
+export function cloneGraph(graph: Graph): Graph {
+  return rebuild(graph, (node, next, map) => {
+    const own = node.op === 'scan' && { body: cloneGraph(scanAttributes(node).body) };
+    copyNode(next, node, map, { ...node.attributes, ...own });
+  });
 }
 
 /** Nodes that an output needs. */
@@ -71,9 +74,24 @@ export function useCounts(graph: Graph): Map<Value, number> {
   return counts;
 }
 
+/** The nodes that read each value, in their order; a node that reads it twice stands there twice. */
+export function readersOf(nodes: Iterable<Node>): Map<Value, Node[]> {
+  const readers = new Map<Value, Node[]>();
+  for (const node of nodes)
+    for (const v of node.inputs) {
+      const list = readers.get(v);
+      if (list) list.push(node);
+      else readers.set(v, [node]);
+    }
+  return readers;
+}
+
 export function tensorOf(graph: Graph, value: Value): Tensor {
   return new Tensor(graph, value);
 }
+
+/** The text of attributes, which copies of a node share. */
+const attributeTexts = new WeakMap<Attributes, string>();
 
 /** Numbers for values and objects, for keys of common subexpressions. */
 export class Numbering {
@@ -88,17 +106,31 @@ export class Numbering {
   }
   /** Equal for nodes that compute the same. */
   key(node: Node): string {
-    const attributes = Object.entries(node.attributes).map(([k, v]) => `${k}:${this.attribute(v)}`);
-    return `${node.op}(${node.inputs.map((v) => this.of(v)).join()}){${attributes.join()}}`;
+    let inputs = '';
+    for (const v of node.inputs) inputs += `${this.of(v)},`;
+    return `${node.op}(${inputs}){${this.attributes(node.attributes)}}`;
+  }
+  private attributes(attributes: Attributes): string {
+    const known = attributeTexts.get(attributes);
+    if (known !== undefined) return known;
+    const entries = Object.entries(attributes);
+    const text = entries.map(([k, v]) => `${k}:${this.attribute(v)}`).join();
+    // Numbers of objects are good for this numbering alone.
+    const isNumbered = ([, v]: [string, Attribute]) =>
+      v instanceof Graph || (v instanceof Float64Array && v.length > SHORT_DATA);
+    if (!entries.some(isNumbered)) attributeTexts.set(attributes, text);
+    return text;
   }
   private attribute(value: Attribute): string {
     if (value instanceof Graph) return `#${this.of(value)}`;
     if (value instanceof Float64Array)
-      return value.length <= 16 ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
+      return value.length <= SHORT_DATA ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
     return JSON.stringify(value) ?? 'undefined';
   }
 }
 
+/** Elements up to which constants are compared by their values. */
+const SHORT_DATA = 16;
 const scratch = new BigUint64Array(1);
 const scratchFloat = new Float64Array(scratch.buffer);
 /** Keeps -0 and 0 apart, and NaN equal to itself. */
@@ -116,13 +148,15 @@ export interface ScanParts {
   body: Graph;
   length: number;
   reverse: boolean;
+  /** A loop over the segments of a longer one: nothing that its inner loops stack leaves its pass. */
+  segments: boolean;
   /** Rows of each step that are computed, i32 [T]; null: all. */
   active: Value | null;
 }
 
 /** Takes a scan apart; `outer` maps its operands (identity by default). */
 export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): ScanParts {
-  const { body, length, reverse, carries, sequences, active } = scanAttributes(node);
+  const { body, length, reverse, carries, sequences, active, segments = false } = scanAttributes(node);
   const input = (i: number) => ({ outer: outer(node.inputs[i]), inner: body.inputs[i] });
   const count = body.inputs.length;
   return {
@@ -130,6 +164,7 @@ export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): Sc
     body,
     length,
     reverse,
+    segments,
     carries: range(0, carries).map((i) => ({
       init: outer(node.inputs[i]),
       inner: body.inputs[i],
@@ -144,7 +179,7 @@ export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): Sc
 
 /** Puts a scan together in a graph. The body is given its inputs and outputs anew. Old results are mapped to new ones. */
 export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: string): Node {
-  const { body, length, reverse, carries, sequences, constants, stacked, active } = parts;
+  const { body, length, reverse, carries, sequences, constants, stacked, active, segments } = parts;
   body.inputs.length = 0;
   body.inputs.push(...carries.map((c) => c.inner), ...sequences.map((s) => s.inner), ...constants.map((c) => c.inner));
   body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
@@ -156,7 +191,15 @@ export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: str
       ...constants.map((c) => c.outer),
       ...(active ? [active] : []),
     ],
-    { body, length, reverse, carries: carries.length, sequences: sequences.length, ...(active && { active: true }) },
+    {
+      body,
+      length,
+      reverse,
+      carries: carries.length,
+      sequences: sequences.length,
+      ...(active && { active: true }),
+      ...(segments && { segments }),
+    },
     [
       ...carries.map((c) => c.inner.type),
       ...stacked.map((s) => ({ dtype: s.inner.type.dtype, shape: [length, ...s.inner.type.shape] })),

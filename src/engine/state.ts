@@ -26,9 +26,11 @@ export class StateSpace {
   readonly machine: Machine;
   private readonly leaves = new Map<string, Leaf>();
   private readonly exact = new Map<string, Float64Array>();
+  /** Places of leaves that were taken away, by their size. */
+  private readonly free = new Map<number, number[]>();
   private memory: Float32Array;
   private size = 0;
-  private io: Float32Array | null = null;
+  private readonly io: Float32Array[] = [];
 
   constructor(machine: Machine) {
     this.machine = machine;
@@ -54,26 +56,42 @@ export class StateSpace {
     return this.memory;
   }
 
-  /** Memory of at least so many elements for the io of a run. One piece is kept and grows, whatever the shapes of the steps. */
+  /** Memory of at least so many elements for the io of a run. Two pieces are kept and grow: one runs while the next is filled. */
   takeIo(floats: number): Float32Array {
-    const kept = this.io;
-    this.io = null;
-    return kept && kept.length >= floats ? kept : this.machine.allocate(floats);
+    const at = this.io.findIndex((piece) => piece.length >= floats);
+    if (at >= 0) return this.io.splice(at, 1)[0];
+    // What is too small makes room for what is taken now.
+    this.io.pop();
+    return this.machine.allocate(floats);
   }
 
-  /** Gives it back for the next run. */
+  /** Gives it back for a later run. */
   returnIo(memory: Float32Array): void {
-    if (!this.io || this.io.length < memory.length) this.io = memory;
+    this.io.push(memory);
+    this.io.sort((a, b) => b.length - a.length);
+    this.io.length = Math.min(this.io.length, 2);
   }
 
   /** Adds a leaf of zeros. */
   declare(name: string, shape: Shape, options: LeafOptions = {}): void {
     if (this.leaves.has(name)) throw new UnrolledError('INTERNAL', `state ${name} is declared twice`);
     const layout = layoutOf(shape, options.groups ?? 1);
-    this.leaves.set(name, { type: { dtype: options.dtype ?? 'f32', shape }, layout, offset: this.size });
     // 16 elements may be read beyond a value; between leaves there is always one more block.
-    this.size += floatsOf(layout) + 16;
+    const floats = floatsOf(layout) + 16;
+    const free = this.free.get(floats)?.pop();
+    this.leaves.set(name, { type: { dtype: options.dtype ?? 'f32', shape }, layout, offset: free ?? this.size });
+    if (free === undefined) this.size += floats;
+    else this.buffer.fill(0, free, free + floats);
     if (this.isExact) this.exact.set(name, new Float64Array(sizeOf(shape)));
+  }
+
+  /** Takes a leaf away. Its room is used again by leaves of the same size; programs that read it must be forgotten. */
+  remove(name: string): void {
+    const { layout, offset } = this.leaf(name);
+    const floats = floatsOf(layout) + 16;
+    this.free.set(floats, [...(this.free.get(floats) ?? []), offset]);
+    this.leaves.delete(name);
+    this.exact.delete(name);
   }
 
   has(name: string): boolean {

@@ -41,10 +41,20 @@ export interface Plan {
   readonly flops: number;
 }
 
+/** Feeds that stand where the machine reads them: made while another run is going, so that the machine does not wait for them. */
+export interface StagedFeeds {
+  /** Runs the steps, once. @param late values that were not staged, one feed for each step */
+  run(late?: readonly Feed[]): Promise<Result[]>;
+  /** Gives the memory back without a run. */
+  discard(): void;
+}
+
 export interface CompiledStep {
   readonly plan: Plan;
   /** Runs one step for every feed, in one call and off the main thread. */
   run(feeds: readonly Feed[]): Promise<Result[]>;
+  /** Prepares a run; inputs that the feeds leave out are given to `run` of what it returns. State may be in use meanwhile. */
+  stage(feeds: readonly Feed[]): StagedFeeds;
   runSync(feeds: readonly Feed[]): Result[];
   /** Graph, program, arena map and operation counts, for people. */
   explain(): string;

@@ -49,6 +49,7 @@ export interface Node {
  * Attributes of a `scan` node. Body inputs: carries, then slices of the sequences, then constants. Body outputs: new carries, then stacked outputs.
  * An `active` scan has one operand more, i32 [T]: step t computes the first so many rows (of the first axis of every value of the body)
  * alone. For the other rows carries stay as they are, and stacked outputs are zero, or the carry where the output is one.
+ * A scan over `segments` has loops in its body, each over a stretch of the time of a longer loop; what they stack stays in its pass.
  */
 export interface ScanAttributes {
   readonly body: Graph;
@@ -57,6 +58,7 @@ export interface ScanAttributes {
   readonly carries: number;
   readonly sequences: number;
   readonly active?: boolean;
+  readonly segments?: boolean;
 }
 
 export function scanAttributes(node: Node): ScanAttributes {
@@ -93,6 +95,11 @@ export function addOutput(node: Node, type: Type): Value {
   const value: Value = { type, node, index: node.outputs.length };
   node.outputs.push(value);
   return value;
+}
+
+/** Makes a node give a value that another one gave: whoever holds the value then has what this node makes. */
+export function takeOver(node: Node, index: number, value: Value): void {
+  node.outputs[index] = Object.assign(value, { node, index });
 }
 
 function names(graph: Graph): Map<Value, string> {

@@ -1,5 +1,6 @@
 /** The functions on tensors that cells, layers and losses of one's own are written with. */
 export { batchMatmul, batchMatmulNT, batchMatmulTN } from './batch-matmul.ts';
+export { ctcLoss } from './ctc.ts';
 export { gather, oneHot, scatterAdd } from './gather.ts';
 export { matmul, matmulNT, matmulTN } from './matmul.ts';
 export {

@@ -31,6 +31,8 @@ export interface Operation {
     readonly chain: string;
     readonly formula: (a: number, b: number, c: number) => number;
   };
+  /** Between which values its results lie, where it squeezes what it gets: near them it has nearly no slope. */
+  readonly range?: readonly [low: number, high: number];
   infer(inputs: readonly Type[], attributes: Attributes): readonly Type[];
   evaluate(inputs: readonly Dense[], attributes: Attributes): readonly Dense[];
   /** One cotangent per input (null: none), given one per output (null: zero). Missing: not differentiable, the gradient is zero. */
@@ -51,6 +53,11 @@ export function operationOf(name: string): Operation {
   const found = registry.get(name);
   if (!found) throw new UnrolledError('INTERNAL', `operation ${name} is not defined`);
   return found;
+}
+
+/** The range of the operation that made a tensor; null: it has none. */
+export function rangeOf({ value }: Tensor): readonly [low: number, high: number] | null {
+  return registry.get(value.node.op)?.range ?? null;
 }
 
 export function definedOperations(): readonly Operation[] {

@@ -6,6 +6,7 @@
  * Where a derivative does not exist: equal operands of maximum and minimum get half each (as in JAX), abs and relu have the
  * derivative 0 at 0 (abs as in PyTorch; JAX has 1), and pow has 0 for an exponent of 0, also at 0.
  */
+import { erf as exactErf } from '../core/erf.ts';
 import { fail } from '../core/errors.ts';
 import { broadcastShapes, formatShape, type Shape } from '../core/shape.ts';
 import type { DType, Type } from '../ir/graph.ts';
@@ -183,7 +184,9 @@ const log1pOperation = pointwise('log1p', 'LOG1P', Math.log1p, [(d, _y, a) => di
 /** ln(1 + x), exact for small x */
 export const log1p = (x: Tensor): Tensor => one(log1pOperation, x);
 
-const tanhOperation = pointwise('tanh', 'TANH', Math.tanh, [(d, y) => dtanh(d, y)]);
+const tanhOperation = Object.assign(pointwise('tanh', 'TANH', Math.tanh, [(d, y) => dtanh(d, y)]), {
+  range: [-1, 1] as const,
+});
 /** The hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => one(tanhOperation, x);
 
@@ -193,7 +196,9 @@ function sigmoidFormula(a: number): number {
   return e / (1 + e);
 }
 
-const sigmoidOperation = pointwise('sigmoid', 'SIGMOID', sigmoidFormula, [(d, y) => dsigmoid(d, y)]);
+const sigmoidOperation = Object.assign(pointwise('sigmoid', 'SIGMOID', sigmoidFormula, [(d, y) => dsigmoid(d, y)]), {
+  range: [0, 1] as const,
+});
 /** 1 / (1 + exp(-x)) */
 export const sigmoid = (x: Tensor): Tensor => one(sigmoidOperation, x);
 
@@ -210,23 +215,7 @@ const softplusOperation = pointwise(
 /** ln(1 + exp(x)), without overflow */
 export const softplus = (x: Tensor): Tensor => one(softplusOperation, x);
 
-/**
- * erf(x) = 2/sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (1 * 3 * ... * (2n+1)) (Abramowitz and Stegun 7.1.6): all terms have
- * one sign, so nothing cancels; beyond 6 the result is 1 to the last bit.
- */
-function erfFormula(x: number): number {
-  if (Number.isNaN(x)) return x;
-  if (Math.abs(x) >= 6) return Math.sign(x);
-  let term = x;
-  let total = x;
-  for (let n = 1; n < 400 && Math.abs(term) > Math.abs(total) * 1e-17; n++) {
-    term *= (2 * x * x) / (2 * n + 1);
-    total += term;
-  }
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * total;
-}
-
-const erfOperation = pointwise('erf', 'ERF', erfFormula, [
+const erfOperation = pointwise('erf', 'ERF', exactErf, [
   (d, _y, a) => mul(d, mul(exp(neg(square(a))), 2 / Math.sqrt(Math.PI))),
 ]);
 /** The error function. */

@@ -1,6 +1,6 @@
 /** A training step of a recurrent layer written with operations alone, for the tests of the compiler. */
 import type { StepBuilder, TracedStep } from '../../src/engine/compile.ts';
-import { gradients } from '../../src/engine/gradients.ts';
+import { type GradientOptions, gradients } from '../../src/engine/gradients.ts';
 import { StateSpace } from '../../src/engine/state.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { add, mul, sigmoid, square, sub, tanh } from '../../src/ops/pointwise.ts';
@@ -83,7 +83,7 @@ export function spaceOf(machine: Machine, cell: StepCell, { features, units }: S
 }
 
 /** Mean squared error of all outputs, and plain gradient descent. */
-export function trainingStep(cell: StepCell, { batch, time, features, units }: Sizes) {
+export function trainingStep(cell: StepCell, { batch, time, features, units }: Sizes, options: GradientOptions = {}) {
   return (b: StepBuilder): TracedStep => {
     const x = b.input('x', [time, batch, features]);
     const y = b.input('y', [time, batch, units]);
@@ -101,7 +101,7 @@ export function trainingStep(cell: StepCell, { batch, time, features, units }: S
     );
     const loss = mean(square(sub(outputs[0], y)));
     const weights = [w, u, biases];
-    const found = gradients([loss], [b.constant(1)], weights);
+    const found = gradients([loss], [b.constant(1)], weights, options);
     const updates = Object.fromEntries(names.map((name, i) => [name, sub(weights[i], mul(found[i] as Tensor, 0.1))]));
     return { outputs: { loss, last: outputs[0] }, updates };
   };

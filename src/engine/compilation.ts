@@ -1,0 +1,176 @@
+/**
+ * The phases after tracing, in two parts: `lowerTrace` up to where the columns of every value stand in which order, and `Compilation`, which
+ * gives the values their places and writes the program.
+ */
+import { sizeOf } from '../core/shape.ts';
+import { type Graph, type Value, verifyGraph } from '../ir/graph.ts';
+import { LANES, Segment } from '../ir/kernels.ts';
+import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
+import { type Program, verifyProgram } from '../ir/program.ts';
+import type { MachineTraits } from '../vm/vm.ts';
+import type { Trace } from './1-trace.ts';
+import { simplify } from './4-simplify.ts';
+import { fuse } from './5-fuse.ts';
+import { planGraph } from './6-plan.ts';
+import { emitGraph, outerScratch } from './7-emit.ts';
+import { chainScratch, mayOverwrite } from './chains.ts';
+import { assignLayouts, type Groups, type LaidOut } from './layouts.ts';
+import { Listing } from './listing.ts';
+import { pack } from './packing.ts';
+import { panelOf } from './panels.ts';
+import { Arena, fixedBuffer, type Place, whole } from './places.ts';
+import type { Target } from './planned.ts';
+import type { Leaf } from './state.ts';
+import type { Plan } from './step.ts';
+
+/** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
+const CONTRACT_FROM = 16;
+/** Elements between values in io: they may be read, and whole vectors written, beyond the end of a value. */
+const SLACK = LANES;
+
+/** An input or a result of a step in io. */
+export interface Port {
+  readonly name: string;
+  readonly value: Value;
+  readonly layout: Layout;
+  readonly offset: number;
+}
+
+/** Results by name, and the leaves that are written; together in the order of the graph's outputs. */
+export type Results = Pick<Trace, 'outputs' | 'updates'>;
+
+/** Simplified and fused, with an order of columns for every value. `groupsOf`: that of a leaf of the state. */
+export function lowerTrace(graph: Graph, { outputs, updates }: Results, groupsOf: (leaf: string) => number): LaidOut {
+  const fused = fuse(simplify(graph, { contractFrom: CONTRACT_FROM }));
+  verifyGraph(fused);
+  const laid = assignLayouts(fused, (i) => (i < outputs.length ? null : groupsOf(updates[i - outputs.length])));
+  verifyGraph(laid.graph);
+  return laid;
+}
+
+/** The memory that programs share. */
+export interface Leaves {
+  readonly floats: number;
+  leaf(name: string): Pick<Leaf, 'layout' | 'offset'> & { readonly size?: number };
+}
+
+export const layoutIn = (groups: Groups, v: Value): Layout => layoutOf(v.type.shape, groups.get(v) ?? 1);
+
+/** The phases of memory, for one machine. */
+export class Compilation {
+  readonly name: string;
+  readonly inputs: Port[] = [];
+  readonly outputs: Port[] = [];
+  readonly program: Program;
+  readonly plan: Plan;
+  readonly ioFloats: number;
+  readonly graph: Graph;
+  readonly arena: Arena;
+
+  constructor(leaves: Leaves, traits: MachineTraits, { graph, groups }: LaidOut, results: Results) {
+    this.name = graph.name;
+    this.graph = graph;
+    const updateAt = (i: number) => (i >= results.outputs.length ? results.updates[i - results.outputs.length] : null);
+    const layout = (v: Value) => layoutIn(groups, v);
+    const inState = (key: string, own: Layout) => {
+      const leaf = leaves.leaf(key);
+      return fixedBuffer(Segment.state, leaf.offset, leaf.size ?? floatsOf(own), key);
+    };
+
+    // Inputs and results of a step stand behind each other in io.
+    let io = 0;
+    const take = (floats: number) => {
+      const at = io;
+      io += floats + SLACK;
+      return at;
+    };
+    const places = new Map<Value, Place>();
+    const states = new Map<string, Value>();
+    for (const value of graph.inputs) {
+      const key = value.node.attributes.name as string;
+      if (value.node.attributes.kind === 'io') {
+        const own = layout(value);
+        const offset = take(floatsOf(own));
+        this.inputs.push({ name: key, value, layout: own, offset });
+        places.set(value, whole(fixedBuffer(Segment.io, offset, floatsOf(own), key), own));
+      } else {
+        const own = leaves.leaf(key).layout;
+        states.set(key, value);
+        places.set(value, whole(inState(key, own), own));
+      }
+    }
+    const targets: Target[] = graph.outputs.map((value, i) => {
+      const own = layout(value);
+      const key = updateAt(i);
+      if (key !== null) {
+        const occupant = states.get(key) ?? null;
+        const buffer = occupant ? (places.get(occupant) as Place).buffer : inState(key, leaves.leaf(key).layout);
+        return { place: whole(buffer, own), occupant };
+      }
+      const offset = take(floatsOf(own));
+      this.outputs.push({ name: results.outputs[i], value, layout: own, offset });
+      return { place: whole(fixedBuffer(Segment.io, offset, floatsOf(own), results.outputs[i]), own), occupant: null };
+    });
+
+    const listing = new Listing();
+    this.arena = new Arena();
+    const registers = sizeOfRegisters(graph);
+    const registerBuffer = this.arena.add(registers, 0, 'registers of chains');
+    registerBuffer.last = graph.nodes.length;
+    const constants = fixedBuffer(Segment.constants, 0, Number.MAX_SAFE_INTEGER, 'constants');
+    const planned = planGraph(graph, this.arena, places, targets, {
+      groups,
+      constant: (value, own) => ({ ...whole(constants, own), offset: constantAt(listing, value, own) }),
+      scratchOf: (node, of) => scratchOf(node, of),
+      mayOverwrite,
+    });
+    const arena = this.arena.allocate();
+    let flops = 0;
+    emitGraph(planned, {
+      listing,
+      splat: (value) =>
+        listing.at({
+          ...whole(constants, layoutOf([])),
+          offset: listing.builder.constant(new Float32Array(LANES).fill(value)),
+        }),
+      registers: whole(registerBuffer, layoutOf([registers])),
+      panelOf: (rows, blocks) => panelOf(traits.vector, rows, blocks),
+      count: (n) => {
+        flops += n;
+      },
+    });
+    this.ioFloats = io + SLACK;
+    this.program = listing.finish({ arena, state: leaves.floats, io: this.ioFloats });
+    verifyProgram(this.program);
+    this.plan = { arenaBytes: arena * 4, stateBytes: leaves.floats * 4, ioBytes: this.ioFloats * 4, flops };
+  }
+}
+
+function constantAt(listing: Listing, value: Value, layout: Layout): number {
+  const memory = new Float32Array(floatsOf(layout));
+  const data = value.node.attributes.data as Float64Array;
+  if (value.type.dtype === 'i32') pack(data, layout, new Int32Array(memory.buffer), 0);
+  else pack(data, layout, memory, 0);
+  return listing.builder.constant(memory);
+}
+
+function sizeOfRegisters(graph: Graph): number {
+  let most = LANES;
+  for (const node of graph.nodes) {
+    const { body } = node.attributes;
+    if (node.op === 'chain') most = Math.max(most, chainScratch(body as Graph));
+    if (node.op === 'scan') most = Math.max(most, sizeOfRegisters(body as Graph));
+  }
+  return most;
+}
+
+function scratchOf(node: Value['node'], layout: (v: Value) => Layout): number {
+  if (node.op === 'productTN') {
+    const operands = node.attributes.counted ? node.inputs.slice(0, -1) : node.inputs;
+    const [right, ...left] = operands.map(layout);
+    return right.cols === 1 ? 0 : outerScratch(right.rows, right.pitch, Math.max(...left.map((l) => l.cols)));
+  }
+  if (node.op !== 'reshape') return 0;
+  const [a, b] = [node.inputs[0], node.outputs[0]].map((v) => v.type.shape[v.type.shape.length - 1] ?? 1);
+  return a && b && a % b && b % a ? sizeOf(node.outputs[0].type.shape) : 0;
+}
