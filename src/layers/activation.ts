@@ -98,8 +98,8 @@ export const elu = defineLayer({
   weights: () => [],
   outputs: (_config, [shape]) => [shape],
   call: ({ alpha }, { inputs: [x], masks }) => ({
-    // The exponential of the positive side is never used; cutting it keeps an infinity out of the gradient.
-    outputs: [select(less(0, x), x, mul(sub(exp(minimum(x, 0)), 1), alpha))],
+    // The exponential of the positive side is never used; cutting it keeps an infinity out of the gradient. At 0 the slope is that below it.
+    outputs: [select(less(0, x), x, mul(sub(exp(select(less(0, x), 0, x)), 1), alpha))],
     masks,
   }),
 });

@@ -10,6 +10,7 @@ import {
   erf,
   exp,
   less,
+  lessEqual,
   maximum,
   minimum,
   mul,
@@ -23,6 +24,8 @@ import {
   sub,
   tanh,
 } from '../ops/pointwise.ts';
+import { sum } from '../ops/reduce.ts';
+import { expandDims, stopGradient } from '../ops/shape.ts';
 import { logSoftmax, softmax } from '../ops/softmax.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { camelToSnake, closestName, plainName } from './names.ts';
@@ -31,15 +34,31 @@ import { type Option, showValue } from './options.ts';
 export interface Activation {
   /** Our name, in camel case; `custom` for a function of the user's. */
   readonly name: string;
-  /** The name in Keras 3's configurations; null where it has none. */
-  readonly keras: string | null;
+  /** The name in Keras 3's configurations, or the object of a layer; null where it has none. */
+  readonly keras: string | object | null;
   apply(x: Tensor): Tensor;
 }
 
 const clipUnit = (x: Tensor) => minimum(maximum(x, 0), 1);
-// The exponential of the positive side is never used; cutting it keeps an infinity out of the gradient.
-const expm1OfNegative = (x: Tensor) => sub(exp(minimum(x, 0)), 1);
+// The exponential of the positive side is never used; cutting it keeps an infinity out of the gradient. At 0 the slope is that below it.
+const expm1OfNegative = (x: Tensor) => sub(exp(select(less(0, x), 0, x)), 1);
 const elu = (x: Tensor) => select(less(0, x), x, expm1OfNegative(x));
+/**
+ * The point of the simplex nearest to a row. Martins and Astudillo, "From softmax to sparsemax" (2016), equation 4; here by counting for every
+ * element those that are not smaller, which needs no order.
+ */
+function sparsemax(x: Tensor): Tensor {
+  const last = { axes: [-1] };
+  const [own, others] = [expandDims(x, x.rank), expandDims(x, x.rank - 1)];
+  const above = lessEqual(own, others);
+  const count = sum(above, last);
+  const total = sum(mul(above, others), last);
+  const support = stopGradient(less(total, add(mul(count, x), 1)));
+  const over = { ...last, keepDims: true };
+  const limit = div(sub(sum(mul(support, x), over), 1), sum(support, over));
+  return relu(sub(x, limit));
+}
+
 const hardSigmoid = (x: Tensor) => clipUnit(add(mul(x, 1 / 6), 0.5));
 
 const formulas: Record<string, (x: Tensor) => Tensor> = {
@@ -70,6 +89,17 @@ const formulas: Record<string, (x: Tensor) => Tensor> = {
   tanhShrink: (x) => sub(x, tanh(x)),
   hardTanh: (x) => minimum(maximum(x, -1), 1),
   squareplus: (x) => mul(add(x, sqrt(add(square(x), 4))), 0.5),
+  /** With its parameter of 1 the same as elu. */
+  celu: elu,
+  /** x outside of [-1/2, 1/2], else 0. */
+  hardShrink: (x) => select(less(0.5, abs(x)), x, 0),
+  /** Towards 0 by 1/2, at most to 0. */
+  softShrink: (x) => sub(x, minimum(maximum(x, -0.5), 0.5)),
+  /** clip((x + 1) / 2, 0, 1). */
+  sparseSigmoid: (x) => clipUnit(mul(add(x, 1), 0.5)),
+  /** 0 up to -1, x from 1 on, (x + 1)^2 / 4 between. */
+  sparsePlus: (x) => select(less(x, 1), mul(square(relu(add(x, 1))), 0.25), x),
+  sparsemax,
 };
 
 const aliases: Record<string, string> = { swish: 'silu', hardswish: 'hardSilu' };
@@ -135,7 +165,42 @@ export type ActivationName =
   | 'tanhShrink'
   | 'hardTanh'
   | 'squareplus'
+  | 'celu'
+  | 'hardShrink'
+  | 'softShrink'
+  | 'sparseSigmoid'
+  | 'sparsePlus'
+  | 'sparsemax'
   | (string & {});
+
+/** What is needed of a layer to stand as an activation. */
+interface LayerLike {
+  readonly className: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly definition: {
+    weights(config: unknown, inputs: readonly (readonly (number | null)[])[], path: string): readonly unknown[];
+    call(config: unknown, call: object): { readonly outputs: readonly Tensor[] };
+  };
+}
+
+/** A layer without weights and draws, as Keras's files have them in the place of an activation: `LeakyReLU`, `Softmax`. */
+function ofLayer({ className, config, definition }: LayerLike, json: object, where: string): Activation {
+  if (definition.weights(config, [[null, 1]], where).length)
+    fail('UNSUPPORTED', where, 'an activation without weights', `'${className}'`, `Put ${className} behind the layer.`);
+  return {
+    name: className,
+    keras: json,
+    apply: (x) =>
+      definition.call(config, {
+        inputs: [x],
+        masks: [null],
+        weights: {},
+        training: false,
+        random: { uniform: () => fail('UNSUPPORTED', where, 'an activation that draws nothing', `'${className}'`) },
+        path: where,
+      }).outputs[0],
+  };
+}
 
 /** The kind of option that takes an activation. */
 export const activationOption = (fallback: ActivationLike): Option<ActivationLike, Activation, false> => ({
@@ -160,7 +225,7 @@ export const activationOption = (fallback: ActivationLike): Option<ActivationLik
     if (json !== null && typeof json === 'object') {
       const { class_name: className, config } = json as { class_name?: unknown; config?: unknown };
       if (className === 'function') name = config;
-      else fail('UNSUPPORTED', where, 'an activation by name', showValue(json));
+      else return ofLayer(reading.layer(json, where) as LayerLike, json, where);
     }
     if (reading.generation === 2 && typeof name === 'string' && plainName(name) === 'hardsigmoid')
       return 'hardSigmoidKeras2';

@@ -11,19 +11,21 @@ import { minimalGatedUnitCell } from './cells/minimal-gated-unit.ts';
 import { simpleRNNCell } from './cells/simple-rnn.ts';
 import { stackedRNNCells } from './cells/stacked.ts';
 import { conv1d, conv2d, depthwiseConv1d, separableConv1d } from './convolution.ts';
+import { crf } from './crf.ts';
 import { custom } from './custom.ts';
 import { dense } from './dense.ts';
 import { dot } from './dot.ts';
 import { dropout } from './dropout.ts';
 import { einsumDense } from './einsum-dense.ts';
 import { embedding } from './embedding.ts';
+import { activityRegularization, identity } from './identity.ts';
 import { input } from './input.ts';
 import type { LayerDefinition } from './layer.ts';
 import { cropping1d, upSampling1d, zeroPadding1d } from './lengthening.ts';
 import { masking } from './masking.ts';
 import { add, average, concatenate, maximum, minimum, multiply, subtract } from './merge.ts';
 import { groupQueryAttention, multiHeadAttention } from './multi-head-attention.ts';
-import { gaussianDropout, gaussianNoise } from './noise.ts';
+import { alphaDropout, gaussianDropout, gaussianNoise } from './noise.ts';
 import { groupNormalization, layerNormalization, rmsNormalization, unitNormalization } from './normalization.ts';
 import { averagePooling1d, globalAveragePooling1d, globalMaxPooling1d, maxPooling1d } from './pooling.ts';
 import { positionEmbedding, sinePositionEncoding } from './positions.ts';
@@ -39,6 +41,7 @@ import {
   simpleRNN,
 } from './recurrent.ts';
 import { flatten, permute, repeatVector, reshape } from './reshaping.ts';
+import { sampledSoftmax } from './sampled-softmax.ts';
 import { spatialDropout1d } from './spatial-dropout.ts';
 import { timeDistributed } from './time-distributed.ts';
 
@@ -59,6 +62,8 @@ export const layers = {
   dense,
   dropout,
   masking,
+  identity,
+  activityRegularization,
   timeDistributed,
   activation,
   relu,
@@ -69,6 +74,7 @@ export const layers = {
   spatialDropout1d,
   gaussianNoise,
   gaussianDropout,
+  alphaDropout,
   batchNormalization,
   layerNormalization,
   rmsNormalization,
@@ -104,6 +110,8 @@ export const layers = {
   groupQueryAttention,
   sinePositionEncoding,
   positionEmbedding,
+  crf,
+  sampledSoftmax,
   custom,
   simpleRNNCell,
   lstmCell,
@@ -131,6 +139,8 @@ export const layerClasses: ReadonlyMap<string, LayerDefinition> = new Map(
     dense,
     dropout,
     masking,
+    identity,
+    activityRegularization,
     timeDistributed,
     activation,
     relu,
@@ -141,6 +151,7 @@ export const layerClasses: ReadonlyMap<string, LayerDefinition> = new Map(
     spatialDropout1d,
     gaussianNoise,
     gaussianDropout,
+    alphaDropout,
     batchNormalization,
     layerNormalization,
     rmsNormalization,
@@ -176,5 +187,7 @@ export const layerClasses: ReadonlyMap<string, LayerDefinition> = new Map(
     groupQueryAttention,
     sinePositionEncoding,
     positionEmbedding,
+    crf,
+    sampledSoftmax,
   ].map((factory) => [factory.definition.className, factory.definition as unknown as LayerDefinition]),
 );

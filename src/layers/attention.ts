@@ -15,6 +15,7 @@ import { dropoutMask } from './dropout-mask.ts';
 import { initializerOf } from './initializers.ts';
 import { defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { besideMask } from './mask.ts';
+import { observerOf } from './observer.ts';
 import { beyondKeras, choice, flag, fraction, seedOption } from './options.ts';
 import { plainWeight } from './weight.ts';
 
@@ -41,7 +42,9 @@ export const callOptions = {
 
 /** The softmax of scores[..., S] over the keys that a mask allows. */
 export function maskedWeights(scores: Tensor, mask: Tensor | null): Tensor {
-  return softmax(mask ? select(mask, scores, never) : scores);
+  const weights = softmax(mask ? select(mask, scores, never) : scores);
+  observerOf(weights.graph)?.attention(weights.graph.path, weights);
+  return weights;
 }
 
 interface Config {

@@ -122,6 +122,10 @@ function checkInputs(halves: readonly Half[], inputs: readonly OpenShape[], path
 export const bidirectional = defineLayer({
   className: 'Bidirectional',
   takesStates: true,
+  inTime(_config, { inputs, refuse }) {
+    if (inputs.includes('steps')) refuse('its backward layer starts at the last step, which comes at the end');
+    return [inputs.includes('latest') ? 'latest' : 'fixed'];
+  },
   options: {
     /** How the two outputs become one; null returns both. Default concat. */
     mergeMode: choice(['concat', 'sum', 'mul', 'ave', null], 'concat'),

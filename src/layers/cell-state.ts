@@ -15,6 +15,9 @@ export type TensorsOf<S> = S extends readonly number[]
 
 const isShape = (tree: unknown): tree is Shape => Array.isArray(tree) && tree.every((d) => typeof d === 'number');
 
+/** What a step lets be looked at, by name: [B, ...] each. */
+export type Gates = Readonly<Record<string, Tensor>>;
+
 export interface StateLeaf {
   /** `h`, `[0].c`. */
   readonly path: string;
@@ -73,12 +76,12 @@ function tensorsIn(tree: StateTree, given: unknown): Tensor[] | null {
 
 /** Holds what a step returned against what its cell declares. Throws ARGUMENT for a wrong tree and SHAPE for a wrong leaf. */
 export function checkStep(
-  result: { readonly output: Tensor; readonly state: unknown } | undefined,
+  result: { readonly output: Tensor; readonly state: unknown; readonly gates?: Gates } | undefined,
   tree: StateTree,
   output: Shape,
   batch: number,
   where: string,
-): { next: Tensor[]; output: Tensor } {
+): { next: Tensor[]; output: Tensor; gates: Gates } {
   const hasOutput = result?.output instanceof Tensor;
   const next = tensorsIn(tree, result?.state);
   if (!hasOutput || !next)
@@ -94,5 +97,14 @@ export function checkStep(
   };
   check('an output', (result as { output: Tensor }).output, output);
   stateLeaves(tree).forEach(({ path, shape }, i) => check(`state ${path}`, next[i], shape));
-  return { next, output: (result as { output: Tensor }).output };
+  const { gates = {} } = result as { readonly gates?: Gates };
+  for (const [name, gate] of Object.entries(gates))
+    if (!(gate instanceof Tensor && gate.shape[0] === batch))
+      fail(
+        'SHAPE',
+        where,
+        `gate ${name} as a tensor (${batch}, ...)`,
+        gate instanceof Tensor ? formatShape(gate.shape) : String(gate),
+      );
+  return { next, output: (result as { output: Tensor }).output, gates };
 }

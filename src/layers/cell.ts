@@ -8,7 +8,7 @@ import { matmul } from '../ops/matmul.ts';
 import { add, mul, select } from '../ops/pointwise.ts';
 import { concat, split } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
-import { type StateTree, stateLeaves, type TensorsOf } from './cell-state.ts';
+import { type Gates, type StateTree, stateLeaves, type TensorsOf } from './cell-state.ts';
 import type { Constraint } from './constraints.ts';
 import { type Initializer, type InitializerLike, initializerOf } from './initializers.ts';
 import { type OptionsIn, type OptionsOut, type OptionTable, parseOptions, positiveInteger } from './options.ts';
@@ -90,8 +90,11 @@ export interface CellDefinition<T extends OptionTable, S extends StateTree = Sta
   zoneout?(config: OptionsOut<T>): readonly number[];
   /** The cells that this one is made of, the output of each being the x of the next. */
   parts?(config: OptionsOut<T>): readonly Cell[];
-  /** One step. Uses `x`, `inputs`, `state`, `weights` and numbers alone. */
-  step(step: CellStep<T, S>): { readonly output: Tensor; readonly state: TensorsOf<S> };
+  /**
+   * One step. Uses `x`, `inputs`, `state`, `weights` and numbers alone. `gates` are what `inspect` shows of it, by name; they cost nothing
+   * where nobody looks.
+   */
+  step(step: CellStep<T, S>): { readonly output: Tensor; readonly state: TensorsOf<S>; readonly gates?: Gates };
 }
 
 const unitsOnly = {
@@ -136,7 +139,7 @@ export type CellFactory<T extends OptionTable, S extends StateTree = StateTree> 
  *     const forget = ops.sigmoid(ops.add(xf, hf));
  *     const candidate = ops.tanh(ops.add(xh, ops.mul(forget, hh)));
  *     const next = ops.add(ops.mul(forget, candidate), ops.mul(ops.oneMinus(forget), h));
- *     return { output: next, state: { h: next } };
+ *     return { output: next, state: { h: next }, gates: { forget, candidate } };
  *   },
  * });
  * layers.rnn({ cell: minimalGatedUnit({ units: 32 }), returnSequences: true });

@@ -4,7 +4,7 @@ import { formatShape } from '../core/shape.ts';
 import { convolve, convolveDepthwise, type Padding, type WindowOptions, windowSpan } from '../ops/convolution.ts';
 import { matmul } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
-import { reshape } from '../ops/shape.ts';
+import { concat, reshape, slice } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { type Activation, activationOption } from './activations.ts';
 import {
@@ -19,6 +19,7 @@ import {
   sizesOption,
 } from './axes.ts';
 import { constraintOption } from './constraints.ts';
+import type { InTime, InTimeCall, StepMemory } from './in-time.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { choice, flag, type OptionsOut, option, positiveInteger } from './options.ts';
@@ -105,6 +106,28 @@ function checkSteps({ strides, dilationRate }: WindowConfig, where: string): voi
     fail('ARGUMENT', where, 'strides or dilationRate of 1', `strides ${strides} and dilationRate ${dilationRate}`);
 }
 
+/** One step at a time: a step that sees itself and earlier ones. */
+function causalInTime(config: WindowConfig, { inputs, refuse }: InTimeCall): readonly InTime[] {
+  if (!inputs.includes('steps')) return inputs;
+  const { kernelSize, strides, padding, dataFormat } = config;
+  if (dataFormat !== 'channelsLast') refuse('with its features in front, time is the last axis');
+  if (strides[0] !== 1) refuse(`it gives one step for every ${strides[0]} that come`);
+  if (padding !== 'causal' && kernelSize[0] > 1)
+    refuse(`with padding '${padding}' a step sees later ones`, "Train it with padding: 'causal'.");
+  return ['steps'];
+}
+
+/** The steps that the windows of the present ones see; zeros before the first. */
+function windowInMemory(memory: StepMemory, x: Tensor, { kernelSize, dilationRate }: WindowConfig): Tensor {
+  const before = (kernelSize[0] - 1) * dilationRate[0];
+  if (!before) return x;
+  const [batch, length, features] = x.shape;
+  const { after = length } = memory;
+  const window = concat([memory.recall('window', [before, features]), x], 1);
+  memory.keep('window', slice(window, [0, after, 0], [batch, before, features]));
+  return window;
+}
+
 const biasOptions = {
   /** Default zeros. */
   biasInitializer: initializerOption('zeros'),
@@ -164,8 +187,20 @@ function convolutionLayer<const P extends Padding>(className: string, rank: numb
       ];
     },
     outputs: (config, [shape], path) => [outputShape(config, shape, config.filters, path)],
-    call: (config, call) =>
-      finish(config, call, (x) => convolve(x, call.weights.kernel, windowOf(config), config.groups)),
+    ...(rank === 1 && {
+      inTime: (config: WindowConfig, call: InTimeCall) => causalInTime(config, call),
+      severalSteps: true,
+    }),
+    call: (config, call) => {
+      const { memory } = call;
+      const step = { ...windowOf(config), padding: 'valid' } as const;
+      const { kernel } = call.weights;
+      return finish(config, call, (x) =>
+        memory
+          ? convolve(windowInMemory(memory, x, config), kernel, step, config.groups)
+          : convolve(x, kernel, windowOf(config), config.groups),
+      );
+    },
   });
 }
 

@@ -41,9 +41,9 @@ export function describedOf<T extends Described>(
       // {class_name: 'function', config: 'mse'} stands for a name.
       if (name === 'function') return describedOf(config, factories, aliases, what, where);
       const factory = factoryOf(String(name), factories, aliases, what, where);
-      return factory(
-        optionsFromKeras(factory().options, (config ?? {}) as Record<string, unknown>, plainReading, where),
-      );
+      // A factory with options that must be given carries its table; the others are asked for it.
+      const table = (factory as { readonly options?: OptionTable }).options ?? factory().options;
+      return factory(optionsFromKeras(table, (config ?? {}) as Record<string, unknown>, plainReading, where));
     }
   }
   if (typeof value !== 'string')

@@ -2,9 +2,11 @@
  * The operations of `keras.ops` that may stand among the layers of a model, by Keras's class name: what their calls take and what they mean.
  * Truth is 0 or 1 here. Source: Keras 3, `keras/src/ops/numpy.py`, `nn.py`, `math.py`, `core.py`.
  */
+import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape, normalAxis, sizeOf } from '../core/shape.ts';
 import { batchMatmul } from '../ops/batch-matmul.ts';
+import { einsum, einsumTerms } from '../ops/einsum.ts';
 import { oneHot } from '../ops/gather.ts';
 import { matmul } from '../ops/matmul.ts';
 import * as p from '../ops/pointwise.ts';
@@ -181,6 +183,16 @@ const shaped = (
   run: (given, where) => run(tensor(given.x ?? given.inputs ?? given.variable, where), given, where),
 });
 
+/** The mean of squared distances from the mean. */
+function variance(x: Tensor, options: { axes?: number[]; keepDims?: boolean }): Tensor {
+  return mean(p.square(p.sub(x, mean(x, { ...options, keepDims: true }))), options);
+}
+
+/** Sizes of nested lists. */
+function shapeOfList(list: unknown): number[] {
+  return Array.isArray(list) ? [list.length, ...shapeOfList(list[0])] : [];
+}
+
 /** By class name. */
 export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
   Object.entries<KerasOperation>({
@@ -316,6 +328,114 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
       parameters: ['x1', 'x2'],
       keepsMask: false,
       run: ({ x1, x2 }, where) => product(tensor(x1, where), tensor(x2, where), where),
+    },
+    FloorDivide: binary((a, b) => p.floor(p.div(a, b))),
+    Mod: binary((a, b) => p.sub(a, p.mul(p.floor(p.div(a, b)), b))),
+    DivideNoNan: binary((a, b) => p.select(p.equal(b, 0), 0, p.div(a, p.select(p.equal(b, 0), 1, b)))),
+    Expm1: unary((x) => p.sub(p.exp(x), 1)),
+    Ceil: unary((x) => p.neg(p.floor(p.neg(x)))),
+    LogSigmoid: activation('logSigmoid'),
+    Relu6: activation('relu6'),
+    HardSilu: activation('hardSilu'),
+    HardTanh: activation('hardTanh'),
+    TanhShrink: activation('tanhShrink'),
+    SparseSigmoid: activation('sparseSigmoid'),
+    SparsePlus: activation('sparsePlus'),
+    LeakyRelu: {
+      ...unary((x) => x, nn),
+      run: ({ x, negative_slope = 0.2 }, where) => {
+        const own = tensor(x, where);
+        return p.select(p.less(own, 0), p.mul(own, number(negative_slope)), own);
+      },
+    },
+    Gelu: {
+      ...unary((x) => x, nn),
+      run({ x, approximate }, where) {
+        const own = tensor(x, where);
+        if (approximate !== true) return activationOf('gelu', 'gelu').apply(own);
+        // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+        const inner = p.mul(p.mul(own, p.add(p.mul(p.square(own), 0.044715), 1)), Math.sqrt(2 / Math.PI));
+        return p.mul(p.mul(own, 0.5), p.add(p.tanh(inner), 1));
+      },
+    },
+    Var: reduction(variance),
+    Std: reduction((x, options) => p.sqrt(variance(x, options))),
+    Logsumexp: {
+      ...reduction((x, { axes, keepDims }) => {
+        const peak = stopGradient(max(x, { axes, keepDims: true }));
+        const total = p.add(p.log(sum(p.exp(p.sub(x, peak)), { axes, keepDims: true })), peak);
+        return keepDims ? total : reshape(total, sum(x, { axes }).shape);
+      }),
+      module: 'keras.src.ops.math',
+    },
+    Normalize: shaped((x, { axis = -1, order = 2, epsilon }, where) => {
+      if (order !== 2) fail('UNSUPPORTED', where, 'order 2', String(order));
+      const least = epsilon === null || epsilon === undefined ? 1e-12 : number(epsilon);
+      const squares = sum(p.square(x), { axes: [axis].flat() as number[], keepDims: true });
+      return p.mul(x, p.rsqrt(p.maximum(squares, least * least)));
+    }, nn),
+    Cumsum: shaped((x, { axis }, where) => {
+      const own = axis === null || axis === undefined ? reshape(x, [sizeOf(x.shape)]) : x;
+      const at = normalAxis((axis as number | null | undefined) ?? 0, own.rank, where);
+      const order = own.shape.map((_, i) => i).filter((i) => i !== at);
+      const behind = transpose(own, [...order, at]);
+      const size = own.shape[at];
+      const triangle = Float64Array.from({ length: size * size }, (_, i) => (Math.floor(i / size) <= i % size ? 1 : 0));
+      const flat = reshape(behind, [sizeOf(behind.shape) / size, size]);
+      const summed = reshape(matmul(flat, constant(own.graph, triangle, [size, size])), behind.shape);
+      const back = own.shape.map((_, i) => [...order, at].indexOf(i));
+      return transpose(summed, back);
+    }),
+    Swapaxes: shaped((x, { axis1, axis2 }, where) => {
+      const [a, b] = [axis1, axis2].map((axis) => normalAxis(axis as number, x.rank, where));
+      return transpose(
+        x,
+        x.shape.map((_, i) => (i === a ? b : i === b ? a : i)),
+      );
+    }),
+    Moveaxis: shaped((x, { source, destination }, where) => {
+      const from = ([source].flat() as number[]).map((axis) => normalAxis(axis, x.rank, where));
+      const to = ([destination].flat() as number[]).map((axis) => normalAxis(axis, x.rank, where));
+      const order = x.shape.map((_, i) => i).filter((i) => !from.includes(i));
+      for (const [place, k] of to.map((axis, k) => [axis, k]).sort((a, b) => a[0] - b[0]))
+        order.splice(place, 0, from[k]);
+      return transpose(x, order);
+    }),
+    Tile: shaped((x, { repeats }) => {
+      const times = [repeats].flat() as number[];
+      const rank = Math.max(times.length, x.rank);
+      const own = [...new Array<number>(rank - x.rank).fill(1), ...x.shape];
+      const full = [...new Array<number>(rank - times.length).fill(1), ...times];
+      return full.reduce<Tensor>(
+        (y, n, axis) => (n === 1 ? y : concat(new Array<Tensor>(n).fill(y), axis)),
+        reshape(x, own),
+      );
+    }),
+    Take: {
+      module: numpy,
+      parameters: ['x', 'indices'],
+      keepsMask: false,
+      run({ x, indices, axis }, where) {
+        const own = tensor(x, where);
+        const at = normalAxis((axis as number | null | undefined) ?? 0, own.rank, where);
+        const list = indices instanceof NdArray ? indices.toNested() : indices;
+        const flat = ([list].flat(8) as number[]).map((i) => (i < 0 ? i + own.shape[at] : i));
+        if (!flat.every((i) => Number.isInteger(i) && i >= 0 && i < own.shape[at]))
+          fail('UNSUPPORTED', where, `indices that are numbers below ${own.shape[at]}`, showValue(indices));
+        const parts = flat.map((i) => stride(own, at, i, 1, 1));
+        const joined = parts.length === 1 ? parts[0] : concat(parts, at);
+        const sizes = shapeOfList(list);
+        return reshape(joined, [...own.shape.slice(0, at), ...sizes, ...own.shape.slice(at + 1)]);
+      },
+    },
+    Einsum: {
+      module: numpy,
+      parameters: ['a', 'b'],
+      keepsMask: false,
+      run({ a, b, subscripts }, where) {
+        const [x, y] = [tensor(a, where), tensor(b, where)];
+        return einsum(einsumTerms(String(subscripts), x.rank, where), x, y);
+      },
     },
     FullLike: {
       module: numpy,

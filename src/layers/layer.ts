@@ -6,7 +6,9 @@
 import type { Shape } from '../core/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import type { Cell, SequenceFlags } from './cell.ts';
+import type { InTime, InTimeCall, StepMemory } from './in-time.ts';
 import {
+  beyondKeras,
   dtypeOption,
   flag,
   nameOption,
@@ -15,6 +17,7 @@ import {
   type OptionTable,
   parseOptions,
 } from './options.ts';
+import { regularizerOption } from './regularizers.ts';
 import { type ApplyOptions, applyLayer, type SymbolicInput, type SymbolicTensor } from './symbolic.ts';
 import type { WeightSpec } from './weight.ts';
 
@@ -39,6 +42,8 @@ export interface LayerCall {
   readonly carried?: Readonly<Record<string, Tensor>>;
   /** Where the layer stands, for messages: `encoder/lstm`. */
   readonly path: string;
+  /** Where the model runs one step at a time, for layers with a rule `inTime`: the sequences have the one step, the rest is here. */
+  readonly memory?: StepMemory;
 }
 
 export interface LayerResult {
@@ -51,6 +56,8 @@ export interface LayerResult {
   readonly carried?: Readonly<Record<string, Tensor>>;
   /** Single numbers that are added to the loss. */
   readonly losses?: readonly Tensor[];
+  /** One per output: what a loss that belongs to this layer takes beside the output, by name. */
+  readonly beside?: readonly Readonly<Record<string, Tensor>>[];
 }
 
 /** A state that a layer keeps between batches. */
@@ -82,16 +89,34 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   outputTypes?(config: OptionsOut<T>): readonly Tensor['dtype'][];
   /** Whether initial states may follow the input. Default: where there is a `recurrence`. */
   readonly takesStates?: boolean;
+  /** Whether a fourth input says which query may look at which key: `apply([query, value], { attentionMask })`. Default false. */
+  readonly takesAttentionMask?: boolean;
+  /** Whether every row of a batch must stay in its place: rows are not ordered by length then. Default false. */
+  keepsRows?(config: OptionsOut<T>): boolean;
+  /** Whether the layer itself adds what its `activityRegularizer` asks for. Default false: its outputs pay. */
+  readonly ownPenalties?: boolean;
   /** In training, the rows of a batch depend on each other: steps may not be put beside samples as further rows. Default false. */
   readonly acrossRows?: boolean;
   /** Where Keras's class lives, if not in `keras.layers`. */
   readonly keras?: { readonly module: string; readonly registeredName: string };
   /** Corrects what the options' own rules write for Keras. */
   kerasConfig?(config: OptionsOut<T>, json: Readonly<Record<string, unknown>>): Record<string, unknown>;
+  /** Writes the whole object for Keras, for what is no class of layers: a model. */
+  writeKeras?(layer: Layer, name: string): Record<string, unknown>;
   /** For layers over time: the cell and what is done with it, so that others (bidirectional) can drive it. */
   recurrence?(config: OptionsOut<T>): { readonly cell: Cell; readonly flags: SequenceFlags };
   /** The states that it keeps between batches. Default: none. */
   carried?(config: OptionsOut<T>, inputs: readonly OpenShape[], path: string): readonly CarriedState[];
+  /**
+   * Running one step at a time: how the outputs stand to time (the last one named stands for all that follow), or a refusal. Default: found
+   * from the operations of `call`, which must not bring steps together.
+   */
+  inTime?(config: OptionsOut<T>, call: InTimeCall): readonly InTime[];
+  /**
+   * Whether the call with a memory takes several steps as well as one, so that training can cut sequences into windows. Default: where there
+   * is a `recurrence`.
+   */
+  readonly severalSteps?: boolean;
   /** Rules between options; called once, when the description is made. */
   check?(config: OptionsOut<T>, where: string): void;
   /** Throws SHAPE, naming the path, for inputs that do not fit. */
@@ -132,6 +157,8 @@ export const baseOptions = {
   trainable: flag(true),
   /** float32. */
   dtype: dtypeOption(),
+  /** Penalty on all that the layer returns, divided by the batch size and added to the loss. Default none. */
+  activityRegularizer: beyondKeras(regularizerOption()),
 };
 
 type BaseOptions = typeof baseOptions;

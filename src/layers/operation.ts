@@ -2,10 +2,11 @@
  * An operation that stands among the layers of a model: what `ops` makes of symbolic tensors, and what Keras writes for `keras.ops`.
  * It has no weights. Where every step of the result comes from the same step of the inputs, their mask goes on.
  */
+import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { toFloat } from '../ops/pointwise.ts';
 import { standIns } from '../ops/probe.ts';
-import { Tensor } from '../ops/tensor.ts';
+import { constant, Tensor } from '../ops/tensor.ts';
 import { kerasOperations } from './keras-operations.ts';
 import { defineLayer, type Layer, makeLayer, type OpenShape } from './layer.ts';
 import { eitherMask } from './mask.ts';
@@ -155,6 +156,12 @@ export function takeSlots(value: unknown, inputs: SymbolicTensor[]): unknown {
   return Array.isArray(value) ? value.map((v) => takeSlots(v, inputs)) : value;
 }
 
+/** Arrays of numbers among the arguments, as tensors of the graph of the others. */
+function withArrays(value: unknown, tensors: readonly Tensor[]): unknown {
+  if (value instanceof NdArray) return constant(tensors[0].graph, Float64Array.from(value.data), value.shape);
+  return Array.isArray(value) ? value.map((v) => withArrays(v, tensors)) : value;
+}
+
 /**
  * A Keras operation on symbolic tensors.
  *
@@ -182,7 +189,9 @@ export function kerasOperation(
     inputs,
     (tensors, where) => {
       const filled = fillSlots(slots, tensors) as unknown[];
-      const given = Object.fromEntries(operation.parameters.map((key, i) => [key, filled[i]]));
+      const given = Object.fromEntries(
+        operation.parameters.map((key, i) => [key, key === 'indices' ? filled[i] : withArrays(filled[i], tensors)]),
+      );
       return operation.run({ ...options, ...given }, where);
     },
     { name, keepsMask: operation.keepsMask, keras: { module: operation.module, options, args: slots } },

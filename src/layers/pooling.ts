@@ -2,9 +2,9 @@
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
 import { type WindowOptions, windowSpan, windows } from '../ops/convolution.ts';
-import { add, div, maximum, mul, select } from '../ops/pointwise.ts';
+import { add, div, maximum, mul, select, add as sumOf } from '../ops/pointwise.ts';
 import { max, mean, sum } from '../ops/reduce.ts';
-import { expandDims, reshape } from '../ops/shape.ts';
+import { broadcastTo, expandDims, reshape } from '../ops/shape.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
 import {
   channelsLast,
@@ -16,6 +16,7 @@ import {
   shapeFromChannelsLast,
   sizesOption,
 } from './axes.ts';
+import type { InTime, InTimeCall, StepMemory } from './in-time.ts';
 import { defineLayer, type OpenShape } from './layer.ts';
 import { besideMask } from './mask.ts';
 import { beyondKeras, choice, flag, type Option } from './options.ts';
@@ -123,6 +124,40 @@ function globalShape(
   return keepdims ? shapeFromChannelsLast([batch, 1, features], dataFormat) : [batch, features];
 }
 
+/** One step at a time: of the steps so far. */
+function globalInTime(
+  { dataFormat }: { readonly dataFormat: DataFormat },
+  { inputs, refuse }: InTimeCall,
+): readonly InTime[] {
+  if (!inputs.includes('steps')) return inputs;
+  if (dataFormat !== 'channelsLast') refuse('with its features in front, time is the last axis');
+  return ['latest'];
+}
+
+/** The largest of the steps so far, (B, F); 0 where all were masked. */
+function largestSoFar(memory: StepMemory, x: Tensor, mask: Tensor | null): Tensor {
+  const [batch, , features] = x.shape;
+  const now = reshape(x, [batch, features]);
+  const valid = mask ?? broadcastTo(constant(x.graph, 1), [batch, 1]);
+  const known = memory.recall('known', [1]);
+  const before = memory.recall('largest', [features]);
+  const largest = select(valid, select(known, maximum(before, now), now), before);
+  memory.keep('known', maximum(known, valid));
+  memory.keep('largest', largest);
+  return largest;
+}
+
+/** The mean of the steps so far, (B, F); 0 where all were masked. */
+function meanSoFar(memory: StepMemory, x: Tensor, mask: Tensor | null): Tensor {
+  const [batch, , features] = x.shape;
+  const now = reshape(x, [batch, features]);
+  const total = sumOf(memory.recall('total', [features]), mask ? select(mask, now, 0) : now);
+  const count = sumOf(memory.recall('count', [1]), mask ?? 1);
+  memory.keep('total', total);
+  memory.keep('count', count);
+  return div(total, maximum(count, 1));
+}
+
 const finishGlobal = (y: Tensor, { dataFormat, keepdims }: { dataFormat: DataFormat; keepdims: boolean }) =>
   keepdims ? fromChannelsLast(expandDims(y, 1), dataFormat) : y;
 
@@ -141,9 +176,12 @@ export const globalMaxPooling1d = defineLayer({
   },
   weights: () => [],
   outputs: (config, [shape], path) => [globalShape(config, shape, path)],
-  call(config, { inputs: [given], masks: [mask] }) {
+  inTime: globalInTime,
+  call(config, { inputs: [given], masks: [mask], memory }) {
     const x = channelsLast(given, config.dataFormat);
     const over = { axes: [1] };
+    if (memory)
+      return { outputs: [finishGlobal(largestSoFar(memory, x, config.useMask ? mask : null), config)], masks: [null] };
     if (!config.useMask || !mask) return { outputs: [finishGlobal(max(x, over), config)], masks: [null] };
     const kept = select(besideMask(mask, 3), x, Number.NEGATIVE_INFINITY);
     const any = reshape(max(mask, over), [x.shape[0], 1]);
@@ -162,9 +200,11 @@ export const globalAveragePooling1d = defineLayer({
   options: globalOptions,
   weights: () => [],
   outputs: (config, [shape], path) => [globalShape(config, shape, path)],
-  call(config, { inputs: [given], masks: [mask] }) {
+  inTime: globalInTime,
+  call(config, { inputs: [given], masks: [mask], memory }) {
     const x = channelsLast(given, config.dataFormat);
     const over = { axes: [1] };
+    if (memory) return { outputs: [finishGlobal(meanSoFar(memory, x, mask), config)], masks: [null] };
     if (!mask) return { outputs: [finishGlobal(mean(x, over), config)], masks: [null] };
     const total = sum(select(besideMask(mask, 3), x, 0), over);
     const count = maximum(reshape(sum(mask, over), [x.shape[0], 1]), 1);

@@ -3,8 +3,10 @@
  */
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
-import { broadcastTo, slice } from '../ops/shape.ts';
-import { constant } from '../ops/tensor.ts';
+import { gather } from '../ops/gather.ts';
+import { add, floor, mul, select, sub, toInt } from '../ops/pointwise.ts';
+import { broadcastTo, reshape, slice } from '../ops/shape.ts';
+import { constant, type Tensor } from '../ops/tensor.ts';
 import { knownSize, needRank } from './axes.ts';
 import { initializerOption } from './initializers.ts';
 import { defineLayer } from './layer.ts';
@@ -12,6 +14,37 @@ import { positiveInteger, positiveNumber } from './options.ts';
 import { plainWeight } from './weight.ts';
 
 const words = '(batch, time, features)';
+
+/** Steps of each place of a position in a number system of so many digits, for `sineAt`. */
+const DIGITS = 64;
+const PLACES = 3;
+
+/**
+ * The vectors of positions (B) below 64^3: (B, F). The angle is the sum of those of three digits, whose sines and cosines stand in tables and are
+ * brought together by the addition theorem; the angle itself would lose its last bits in float32 as the position grows.
+ */
+function sineAt(position: Tensor, maxWavelength: number, features: number): Tensor {
+  const table = (place: number, f: (angle: number) => number) =>
+    constant(
+      position.graph,
+      Float64Array.from({ length: DIGITS * features }, (_, k) => {
+        const i = k % features;
+        return f(Math.floor(k / features) * DIGITS ** place * maxWavelength ** (-(2 * Math.floor(i / 2)) / features));
+      }),
+      [DIGITS, features],
+    );
+  let rest = position;
+  let sine: Tensor | null = null;
+  let cosine: Tensor | null = null;
+  for (let place = PLACES - 1; place >= 0; place--) {
+    const digit = floor(mul(rest, 1 / DIGITS ** place));
+    rest = sub(rest, mul(digit, DIGITS ** place));
+    const [s, c] = [Math.sin, Math.cos].map((f) => gather(table(place, f), toInt(digit)));
+    [sine, cosine] = sine && cosine ? [add(mul(sine, c), mul(cosine, s)), sub(mul(cosine, c), mul(sine, s))] : [s, c];
+  }
+  const odd = Float64Array.from({ length: features }, (_, i) => i % 2);
+  return select(constant(position.graph, odd, [features]), cosine as Tensor, sine as Tensor);
+}
 
 /**
  * The sine of position / maxWavelength^(2 floor(i / 2) / F) for even features i, the cosine for odd ones: (B, T, F) to (B, T, F), whatever
@@ -31,8 +64,13 @@ export const sinePositionEncoding = defineLayer({
   },
   weights: () => [],
   outputs: (_config, [shape], path) => [needRank(shape, 3, words, path)],
-  call({ maxWavelength }, { inputs: [x], masks }) {
+  inTime(_config, { inputs, limit }) {
+    if (inputs.includes('steps')) limit(DIGITS ** PLACES);
+    return inputs;
+  },
+  call({ maxWavelength }, { inputs: [x], masks, memory }) {
     const [, length, features] = x.shape;
+    if (memory) return { outputs: [reshape(sineAt(memory.position(), maxWavelength, features), x.shape)], masks };
     const values = new Float64Array(length * features);
     for (let t = 0; t < length; t++)
       for (let i = 0; i < features; i++) {
@@ -68,8 +106,14 @@ export const positionEmbedding = defineLayer({
       fail('SHAPE', path, `at most ${sequenceLength} steps`, formatShape(shape), 'Give a larger sequenceLength.');
     return [shape];
   },
-  call({ sequenceLength }, { inputs: [x], masks, weights, path }) {
+  inTime({ sequenceLength }, { inputs, limit }) {
+    if (inputs.includes('steps')) limit(sequenceLength);
+    return inputs;
+  },
+  call({ sequenceLength }, { inputs: [x], masks, weights, memory, path }) {
     const [, length, features] = x.shape;
+    if (memory)
+      return { outputs: [reshape(gather(weights.positionEmbeddings, toInt(memory.position())), x.shape)], masks };
     if (length > sequenceLength)
       fail('SHAPE', path, `at most ${sequenceLength} steps`, formatShape(x.shape), 'Give a larger sequenceLength.');
     const rows = slice(weights.positionEmbeddings, [0, 0], [length, features]);

@@ -23,6 +23,7 @@ import { indRNNCell } from './cells/ind-rnn.ts';
 import { lstmCell } from './cells/lstm.ts';
 import { minimalGatedUnitCell } from './cells/minimal-gated-unit.ts';
 import { simpleRNNCell } from './cells/simple-rnn.ts';
+import type { InTime, InTimeCall } from './in-time.ts';
 import { type CarriedState, defineLayer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { bothMasks } from './mask.ts';
 import { flag, type OptionTable } from './options.ts';
@@ -141,6 +142,27 @@ export function carriedStates(
   return stateLeaves(stateOf(cell, sizes)).map(({ path: name, shape }) => ({ name, shape }));
 }
 
+/** A layer over time that is run one step at a time. Initial states count in the first step. */
+export function sequenceInTime(
+  { definition: { sequences = [], constants = [] } }: Cell,
+  { returnSequences, goBackwards }: SequenceFlags,
+  { inputs, refuse }: InTimeCall,
+): readonly InTime[] {
+  if (!inputs.includes('steps')) return [inputs.includes('latest') ? 'latest' : 'fixed'];
+  const count = 1 + sequences.length;
+  if (inputs.slice(0, count).some((kind) => kind !== 'steps') || inputs.slice(count).includes('steps'))
+    refuse('of its inputs, some are sequences that come step by step and some are there as a whole');
+  if (goBackwards) refuse('with goBackwards it starts at the last step, which comes at the end');
+  if (inputs.slice(count, count + constants.length).includes('latest'))
+    refuse('a constant of its cell changes from step to step');
+  if (inputs.slice(count).includes('latest'))
+    refuse(
+      'its initial states follow from a sequence that is not over',
+      'Make the layers before and after the hand-over two models, and give the second one the states as inputs.',
+    );
+  return [returnSequences ? 'steps' : 'latest', 'latest'];
+}
+
 /** Walks with the initial states that were given, else those of the batch before, else zeros. */
 export function walkCall(
   cell: Cell,
@@ -150,14 +172,16 @@ export function walkCall(
   given: readonly Tensor[],
 ): { walk: Walk; mask: Tensor | null; carried: Record<string, Tensor> } {
   const { path } = call;
-  const names = flags.stateful
-    ? carriedStates(
-        cell,
-        flags,
-        inputs.map((x) => x.shape),
-        path,
-      ).map(({ name }) => name)
-    : [];
+  const { memory } = call;
+  const names =
+    flags.stateful && !memory
+      ? carriedStates(
+          cell,
+          flags,
+          inputs.map((x) => x.shape),
+          path,
+        ).map(({ name }) => name)
+      : [];
   if (names.some((name) => !call.carried?.[name]))
     fail(
       'UNSUPPORTED',
@@ -180,6 +204,7 @@ export function walkCall(
     initial: own,
     training: call.training,
     random: call.random,
+    memory,
     path,
   });
   return { walk, mask, carried: Object.fromEntries(names.map((name, i) => [name, walk.states[i]])) };
@@ -218,6 +243,7 @@ function layerOfCell<const T extends OptionTable, S extends StateTree>(className
     carried: (config, inputs, path) =>
       carriedStates(cellOf(config as never), config as unknown as SequenceFlags, inputs, path),
     recurrence: (config) => ({ cell: cellOf(config as never), flags: config as unknown as SequenceFlags }),
+    inTime: (config, call) => sequenceInTime(cellOf(config as never), config as unknown as SequenceFlags, call),
     call: (config, call) => callSequence(cellOf(config as never), config as unknown as SequenceFlags, call),
   });
 }
@@ -292,5 +318,6 @@ export const rnn = defineLayer({
   outputs: (config, inputs, path) => sequenceShapes(config.cell, config, inputs, path),
   carried: (config, inputs, path) => carriedStates(config.cell, config, inputs, path),
   recurrence: (config) => ({ cell: config.cell, flags: config }),
+  inTime: (config, call) => sequenceInTime(config.cell, config, call),
   call: (config, call) => callSequence(config.cell, config, call),
 });

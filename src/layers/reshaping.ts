@@ -67,7 +67,7 @@ export const reshape = defineLayer({
 });
 
 /**
- * The axes in another order: (B, T, F) to (B, F, T) for `dims: [2, 1]`. Keras: Permute.
+ * The axes in another order: (B, T, F) to (B, F, T) for `dims: [2, 1]`. A mask goes on where the steps stay in their place. Keras: Permute.
  *
  * @example layers.permute({ dims: [2, 1] })
  */
@@ -87,7 +87,10 @@ export const permute = defineLayer({
     needRank(shape, dims.length + 1, `for dims ${dims}`, path);
     return [[shape[0], ...dims.map((d) => shape[d])]];
   },
-  call: ({ dims }, { inputs: [x] }) => ({ outputs: [transpose(x, [0, ...dims])], masks: [null] }),
+  call: ({ dims }, { inputs: [x], masks: [mask] }) => ({
+    outputs: [transpose(x, [0, ...dims])],
+    masks: [dims[0] === 1 && mask?.rank === 2 ? mask : null],
+  }),
 });
 
 /**
@@ -106,5 +109,7 @@ export const repeatVector = defineLayer({
     const [batch, features] = needRank(shape, 2, '(batch, features)', path);
     return [[batch, n, features]];
   },
-  call: ({ n }, { inputs: [x] }) => ({ outputs: [repeat(expandDims(x, 1), n, 1)], masks: [null] }),
+  // Of a vector that does not change, the step that comes is any of the n.
+  inTime: (_config, { inputs: [kind] }) => [kind === 'fixed' ? 'steps' : kind],
+  call: ({ n }, { inputs: [x], memory }) => ({ outputs: [repeat(expandDims(x, 1), memory ? 1 : n, 1)], masks: [null] }),
 });

@@ -2,11 +2,13 @@
  * Tensors that stand for what will flow through a model: a layer applied to them gives further ones, and `model` makes a model of what lies
  * between its inputs and outputs. They hold no values, only shapes and where they come from.
  */
+import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
 import type { Layer, OpenShape } from './layer.ts';
 import { classToSnake } from './names.ts';
 import { showValue } from './options.ts';
+import { valuesLayer } from './values.ts';
 
 /** One application of a layer. */
 export interface SymbolicCall {
@@ -17,7 +19,18 @@ export interface SymbolicCall {
   /** Masks given by hand, one per input; null: the one that comes with the input. */
   readonly masks: readonly (SymbolicTensor | null)[];
   readonly outputs: readonly SymbolicTensor[];
+  readonly given: CallArguments;
 }
+
+/** What a call says otherwise than its layer and its model. */
+export interface CallArguments {
+  /** Options of the layer that hold for this call, by their names. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Whether the call is one of training; null: as the model runs. */
+  readonly training: boolean | null;
+}
+
+const nothingGiven: CallArguments = { options: {}, training: null };
 
 export class SymbolicTensor {
   /** Batch in front; null for sizes that are known only at run time. */
@@ -39,11 +52,25 @@ export class SymbolicTensor {
 }
 
 export interface ApplyOptions {
-  /** Layers over time: where the states start, in the order of `returnState`. */
-  readonly initialState?: SymbolicTensor | readonly SymbolicTensor[];
+  /**
+   * Layers over time: where the states start, in the order of `returnState`. Symbolic tensors, or arrays of numbers: (B, U) for batches of B
+   * rows, (1, U) for rows that all start alike.
+   */
+  readonly initialState?: StateInput | readonly StateInput[];
   /** (B, T), 0 or 1: which steps count, in place of the mask that comes with the input; a list for several inputs. */
   readonly mask?: SymbolicTensor | null | readonly (SymbolicTensor | null)[];
+  /** Attention with heads: which query may look at which key, (B, T, S), 0 or 1. */
+  readonly attentionMask?: SymbolicTensor | null;
+  /** Attention: as the option of the layer, for this call. */
+  readonly useCausalMask?: boolean;
+  /** Attention: as the option of the layer, for this call. */
+  readonly returnAttentionScores?: boolean;
+  /** Whether the call is one of training (dropout, statistics of the batch), whatever the model does. Default: as the model runs. */
+  readonly training?: boolean | null;
 }
+
+/** A state to start with: symbolic, or numbers. */
+export type StateInput = SymbolicTensor | NdArray | readonly number[] | readonly (readonly number[])[];
 
 /** One tensor, or several in a list. */
 export type SymbolicInput = SymbolicTensor | readonly SymbolicTensor[];
@@ -60,13 +87,31 @@ export function nameOf(layer: Layer): string {
  */
 export function applyLayer(layer: Layer, inputs: SymbolicInput, options: ApplyOptions = {}): SymbolicTensor[] {
   const where = nameOf(layer);
+  const { definition } = layer;
   for (const key of Object.keys(options))
-    if (key !== 'initialState' && key !== 'mask')
-      fail('ARGUMENT', where, 'options among initialState, mask', `'${key}'`);
+    if (!applyKeys.includes(key)) fail('ARGUMENT', where, `options among ${applyKeys.join(', ')}`, `'${key}'`);
   const own = symbolicList(inputs, where);
-  const states = options.initialState === undefined ? [] : symbolicList(options.initialState, `${where}: initialState`);
-  if (states.length && !layer.definition.recurrence && !layer.definition.takesStates)
+  if (options.initialState !== undefined && !definition.recurrence && !definition.takesStates)
     fail('ARGUMENT', `${where}: initialState`, 'a layer over time', layer.className);
+  const states = options.initialState === undefined ? [] : stateInputs(options.initialState, own[0], where);
+  const { attentionMask } = options;
+  if (attentionMask) {
+    if (!definition.takesAttentionMask)
+      fail('ARGUMENT', `${where}: attentionMask`, 'an attention layer with heads', layer.className);
+    // It is the fourth input, behind the key.
+    if (own.length === 2) own.push(own[1]);
+    own.push(...symbolicList(attentionMask, `${where}: attentionMask`));
+  }
+  const callOptions: Record<string, unknown> = {};
+  for (const key of ['useCausalMask', 'returnAttentionScores'] as const) {
+    if (options[key] === undefined) continue;
+    const kind = definition.options[key];
+    if (!kind) fail('ARGUMENT', `${where}: ${key}`, 'an attention layer', layer.className);
+    callOptions[key] = kind.parse(options[key], `${where}: ${key}`);
+  }
+  const { training = null } = options;
+  if (training !== null && typeof training !== 'boolean')
+    fail('ARGUMENT', `${where}: training`, 'true, false or null', showValue(training));
   const all = [...own, ...states];
   const given = Array.isArray(options.mask) ? options.mask : options.mask ? [options.mask] : [];
   if (given.length > all.length)
@@ -76,7 +121,31 @@ export function applyLayer(layer: Layer, inputs: SymbolicInput, options: ApplyOp
     if (mask !== null) checkMask(mask, x, where);
     return mask;
   });
-  return connect(layer, all, masks, where);
+  return connect(layer, all, masks, where, { options: callOptions, training });
+}
+
+const applyKeys = ['initialState', 'mask', 'attentionMask', 'useCausalMask', 'returnAttentionScores', 'training'];
+
+/** A list of numbers, or of lists of them. */
+const isNumbers = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((v) => typeof v === 'number' || isNumbers(v));
+
+/** Symbolic tensors for states that are given, numbers among them. */
+function stateInputs(given: unknown, x: SymbolicTensor | undefined, where: string): SymbolicTensor[] {
+  const single =
+    given instanceof SymbolicTensor ||
+    given instanceof NdArray ||
+    (Array.isArray(given) && isNumbers(given[0]) === false && isNumbers(given));
+  const list: readonly unknown[] = single || !Array.isArray(given) ? [given] : given;
+  return list.map((state, i) => {
+    if (state instanceof NdArray || isNumbers(state)) {
+      const array = state instanceof NdArray ? state : NdArray.from(state as number[][]);
+      if (!x) fail('ARGUMENT', where, 'an input beside the initial states', 'none');
+      const rows = array.shape.length === 1 ? NdArray.from(array.data, [1, ...array.shape]) : array;
+      return connect(valuesLayer(rows), [x], [null], `${where}: initialState[${i}]`)[0];
+    }
+    return symbolicList([state], `${where}: initialState`)[0];
+  });
 }
 
 function checkMask(mask: unknown, x: SymbolicTensor, where: string): void {
@@ -100,15 +169,17 @@ export function connect(
   inputs: readonly SymbolicTensor[],
   masks: readonly (SymbolicTensor | null)[],
   where: string,
+  given: CallArguments = nothingGiven,
 ): SymbolicTensor[] {
+  const config = { ...layer.config, ...given.options };
   const shapes = layer.definition.outputs(
-    layer.config,
+    config,
     inputs.map(({ shape }) => shape),
     where,
   );
   const outputs: SymbolicTensor[] = [];
-  const call: SymbolicCall = { serial: serial++, layer, inputs, masks, outputs };
-  const types = layer.definition.outputTypes?.(layer.config);
+  const call: SymbolicCall = { serial: serial++, layer, inputs, masks, outputs, given };
+  const types = layer.definition.outputTypes?.(config);
   shapes.forEach((shape, i) => {
     outputs.push(new SymbolicTensor(shape, types?.[i] ?? 'f32', call, i));
   });

@@ -5,7 +5,7 @@ import { concat, reshape, slice } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { defineLayer, isLayer, type Layer, type LayerCall, type LayerResult, type OpenShape } from './layer.ts';
 import { classToSnake } from './names.ts';
-import { absent, type Option, showValue } from './options.ts';
+import { type Option, showValue } from './options.ts';
 import { layerToKeras } from './to-keras.ts';
 
 const layerOption = (): Option<Layer, Layer, true> => ({
@@ -35,6 +35,8 @@ function callInner(layer: Layer, call: LayerCall, x: Tensor, mask: Tensor | null
     inputs: [x],
     masks: [mask],
     weights,
+    // The layer within sees whole steps.
+    memory: undefined,
     path: innerPath(call.path),
   });
 }
@@ -92,8 +94,9 @@ export const timeDistributed = defineLayer({
   options: {
     /** The layer of a step. */
     layer: layerOption(),
-    activityRegularizer: { ...absent('Regularisers'), key: null },
   },
+  inTime: (_config, { inputs }) => inputs,
+  severalSteps: true,
   inputTypes({ layer: { definition, config } }) {
     return [definition.inputTypes?.(config)[0] ?? definition.inputType ?? 'f32'];
   },

@@ -8,6 +8,7 @@ import { optionsToKeras } from './options.ts';
  */
 export function layerToKeras(layer: Layer, name: string): Record<string, unknown> {
   const { definition, config, className } = layer;
+  if (definition.writeKeras) return definition.writeKeras(layer, name);
   const json: Record<string, unknown> = { ...optionsToKeras(definition.options, config, className), name };
   return {
     module: definition.keras?.module ?? 'keras.layers',

@@ -7,7 +7,8 @@
  */
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape } from '../core/shape.ts';
-import { less, mul, select } from '../ops/pointwise.ts';
+import { rangeOf } from '../ops/op.ts';
+import { add, equal, less, mul, select } from '../ops/pointwise.ts';
 import { probe } from '../ops/probe.ts';
 import { scan } from '../ops/scan.ts';
 import { reshape, slice, transpose, zeros } from '../ops/shape.ts';
@@ -23,7 +24,9 @@ import {
 } from './cell.ts';
 import { buildState, checkStep, stateLeaves } from './cell-state.ts';
 import { dropoutMask } from './dropout-mask.ts';
+import type { StepMemory } from './in-time.ts';
 import type { LayerRandom } from './layer.ts';
+import { observerOf } from './observer.ts';
 
 export interface Recurrence extends SequenceFlags {
   readonly cell: Cell;
@@ -38,6 +41,8 @@ export interface Recurrence extends SequenceFlags {
   readonly initial: readonly Tensor[] | null;
   readonly training: boolean;
   readonly random: LayerRandom;
+  /** Where the sequence comes one step at a time: what was kept of the steps before. */
+  readonly memory?: StepMemory | undefined;
   readonly path: string;
 }
 
@@ -58,6 +63,18 @@ function swapTime(x: Tensor): Tensor {
 /** A mask of one step, [B], beside a state, [B, ...]. */
 function beside(mask: Tensor, x: Tensor): Tensor {
   return reshape(mask, [x.shape[0], ...new Array<number>(x.rank - 1).fill(1)]);
+}
+
+/** One step of what a loop stacked. */
+function stepOf(stack: Tensor, t: number): Tensor {
+  const [, ...rest] = stack.shape;
+  return reshape(slice(stack, [t, ...rest.map(() => 0)], [1, ...rest]), rest);
+}
+
+/** A state where the sequence comes one step at a time: what the step before kept, the given start in a row's first step. */
+function recalled(memory: StepMemory, name: string, shape: Shape, given: Tensor | undefined): Tensor {
+  const kept = memory.recall(name, shape);
+  return given ? select(beside(equal(memory.position(), 0), kept), given, kept) : kept;
 }
 
 type Pick = (now: readonly Tensor[], outside: readonly Tensor[]) => CellDropout;
@@ -127,7 +144,7 @@ function sizesOf({ cell: { definition }, x, further, path }: Recurrence): CellSi
 
 /** Runs a cell over the sequences of a batch. */
 export function walkSequence(recurrence: Recurrence): Walk {
-  const { cell, x, further, mask, path } = recurrence;
+  const { cell, x, further, mask, memory, path } = recurrence;
   const { definition, config } = cell;
   const [batch, length, ...features] = x.shape;
   const sizes = sizesOf(recurrence);
@@ -137,10 +154,10 @@ export function walkSequence(recurrence: Recurrence): Walk {
   const init = leaves.map(({ path: name, shape }, i) => {
     const want = [batch, ...shape];
     const given = recurrence.initial?.[i];
-    if (!given) return zeros(x.graph, want);
-    if (!sameShape(given.shape, want))
+    if (given && !sameShape(given.shape, want))
       fail('SHAPE', `${path}: initial state ${name}`, formatShape(want), formatShape(given.shape));
-    return given;
+    if (memory) return recalled(memory, name, shape, given);
+    return given ?? zeros(x.graph, want);
   });
 
   const { sequences: sequenceNames = [], constants: constantNames = [] } = definition;
@@ -152,7 +169,14 @@ export function walkSequence(recurrence: Recurrence): Walk {
   const names = Object.keys(prepared);
   const constants = [...names.map((name) => prepared[name]), ...further.slice(sequenceNames.length)];
   const dropout = drawFor(recurrence, cell, sizes, inputMask && [inputMask], sequences, constants);
+  // Where somebody looks: zeros to be added to the states of every step.
+  const observer = memory ? undefined : observerOf(x.graph);
+  const nudges = observer?.nudges ? leaves.map(({ shape }) => zeros(x.graph, [length, batch, ...shape])) : null;
+  const nudgesAt = sequences.length;
+  sequences.push(...(nudges ?? []));
   if (mask) sequences.push(swapTime(mask));
+  let gates: readonly [name: string, gate: Tensor][] = [];
+  let ranges: readonly ReturnType<typeof rangeOf>[] = [];
 
   const named = (list: readonly string[], tensors: readonly Tensor[], from: number) =>
     list.map((name, i): [string, Tensor] => [name, tensors[from + i]]);
@@ -179,21 +203,48 @@ export function walkSequence(recurrence: Recurrence): Walk {
     },
   );
   const ownOutput = outputState < 0;
-  const carries = ownOutput ? [...init, zeros(x.graph, [batch, ...output])] : init;
+  // Kept is the state after the last step, or one that is stacked on the way.
+  const { after = length } = memory ?? {};
+  const before = () => memory?.recall('output', output) ?? zeros(x.graph, [batch, ...output]);
+  const carries = ownOutput ? [...init, before()] : init;
   const walked = scan(
     { init: carries, sequences, constants, length, reverse: recurrence.goBackwards },
     (carry, now, outside) => {
       const valid = mask ? now[now.length - 1] : null;
       const result = step(carry.slice(0, init.length), now, outside);
-      const all = ownOutput ? [...result.next, result.output] : result.next;
+      const next = nudges ? result.next.map((value, i) => add(value, now[nudgesAt + i])) : result.next;
+      const output = ownOutput ? result.output : next[outputState];
+      const all = ownOutput ? [...next, output] : next;
       const kept = valid ? all.map((value, i) => select(beside(valid, value), value, carry[i])) : all;
       const carried = ownOutput ? kept[kept.length - 1] : kept[outputState];
       const zeroed = valid && recurrence.zeroOutputForMask;
-      const out = zeroed ? select(beside(valid, result.output), result.output, 0) : carried;
-      return { carry: kept, outputs: recurrence.returnSequences ? [out] : [] };
+      const out = zeroed ? select(beside(valid, output), output, 0) : carried;
+      if (observer) {
+        gates = Object.entries(result.gates);
+        ranges = result.next.map(rangeOf);
+      }
+      const seen = observer ? [...kept.slice(0, leaves.length), ...gates.map(([, gate]) => gate)] : [];
+      const steps = recurrence.returnSequences ? [out] : [];
+      return { carry: kept, outputs: [...steps, ...(after < length ? kept : []), ...seen] };
     },
   );
+  if (observer) {
+    const stacks = walked.outputs.slice(walked.outputs.length - leaves.length - gates.length).map(swapTime);
+    observer.walk({
+      path,
+      className: cell.className,
+      goBackwards: recurrence.goBackwards,
+      mask,
+      states: leaves.map(({ path: name }, i) => ({ name, values: stacks[i], range: ranges[i] })),
+      gates: gates.map(([name, gate], i) => ({ name, values: stacks[leaves.length + i], range: rangeOf(gate) })),
+      nudges,
+    });
+  }
   const states = walked.carry.slice(0, leaves.length);
+  walked.carry.forEach((value, i) => {
+    const stack = walked.outputs[i + (recurrence.returnSequences ? 1 : 0)];
+    if (after > 0) memory?.keep(leaves[i]?.path ?? 'output', after < length ? stepOf(stack, after - 1) : value);
+  });
   let last = ownOutput ? walked.carry[leaves.length] : states[outputState];
   if (mask && recurrence.zeroOutputForMask && length > 0) {
     const lastStep = slice(mask, [0, recurrence.goBackwards ? 0 : length - 1], [batch, 1]);

@@ -17,6 +17,7 @@ x = np.array([-100.0, -6.5, -3.1, -2.5, -1.1, -0.3, 0.2, 0.9, 2.4, 3.2, 6.1, 100
 names = [
     "linear", "relu", "sigmoid", "tanh", "hard_sigmoid", "softplus", "softsign", "elu", "selu", "silu", "hard_silu", "gelu", "exponential",
     "mish", "leaky_relu", "relu6", "log_sigmoid", "tanh_shrink", "hard_tanh", "squareplus",
+    "celu", "hard_shrink", "soft_shrink", "sparse_sigmoid", "sparse_plus",
 ]
 cases = {}
 for name in names:

@@ -1,7 +1,6 @@
-"""Losses and optimizers of Keras 3 on JAX, float64: KERAS_BACKEND=jax python training.py > training.json
+"""Losses of Keras 3 on JAX, float64: KERAS_BACKEND=jax python training.py > training.json
 
-Losses: value and gradient of the prediction over random entries, with masks and sample weights. Optimizers: ten steps of two weights under
-given gradients.
+Value and gradient of the prediction over random entries, with masks and sample weights.
 """
 import json
 import os
@@ -69,26 +68,4 @@ for logits in [False, True]:
                 add("MeanSquaredError", {}, truth, binary)
                 add("MeanAbsoluteError", {}, truth, binary)
 
-OPTIMIZERS = [
-    ("SGD", {}), ("SGD", {"learning_rate": 0.1, "momentum": 0.9}), ("SGD", {"momentum": 0.8, "nesterov": True}),
-    ("RMSprop", {}), ("RMSprop", {"rho": 0.8, "momentum": 0.5}), ("RMSprop", {"centered": True, "momentum": 0.9}),
-    ("Adam", {}), ("Adam", {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4}), ("Adam", {"amsgrad": True}),
-    ("Adam", {"weight_decay": 0.1}), ("SGD", {"clipnorm": 0.5}), ("RMSprop", {"global_clipnorm": 0.7}), ("Adam", {"clipvalue": 0.2}),
-]
-start = [rng.standard_normal((3, 4)), rng.standard_normal(4)]
-steps = [[rng.standard_normal((3, 4)), rng.standard_normal(4)] for _ in range(10)]
-optimizers = []
-for class_name, config in OPTIMIZERS:
-    optimizer = keras.optimizers.deserialize({"class_name": class_name, "config": config})
-    weights = [keras.Variable(w, dtype="float64") for w in start]
-    optimizer.build(weights)
-    trajectory = []
-    for gradients in steps:
-        optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients])
-        trajectory.append([np.asarray(w.value).tolist() for w in weights])
-    optimizers.append({"class_name": class_name, "config": config, "trajectory": trajectory})
-
-print(json.dumps({
-    "losses": losses, "optimizers": optimizers, "start": [w.tolist() for w in start],
-    "gradients": [[g.tolist() for g in pair] for pair in steps],
-}))
+print(json.dumps({"losses": losses}))

@@ -271,9 +271,9 @@ describe('wrong use', () => {
       /as many values as keys/,
     ],
     [
-      'attention along other axes',
-      () => layers.multiHeadAttention({ numHeads: 1, keyDim: 2, attentionAxes: [1, 2] }),
-      /null, or \[1\]/,
+      'attention along the features',
+      shapes(layers.multiHeadAttention({ numHeads: 1, keyDim: 2, attentionAxes: [1, 2] }), [B, 4, 3], [B, 4, 3]),
+      /top.attentionAxes: expected different axes between 0 and 2, received \[1, 2\]/,
     ],
     [
       'query heads that do not fit',

@@ -1,91 +1,18 @@
 /** Outputs, masks, gradients and moving statistics of the layers around the recurrent ones, against Keras in float64 (`layers-around.py`). */
 import { describe, expect, test } from 'vitest';
-import { NdArray } from '../../src/core/array.ts';
 import { RandomKey } from '../../src/core/random.ts';
 import { layers } from '../../src/layers/all.ts';
 import { kerasReading, layerFromKeras } from '../../src/layers/from-keras.ts';
 import type { Layer } from '../../src/layers/layer.ts';
 import { layerToKeras } from '../../src/layers/to-keras.ts';
-import type { Machine } from '../../src/vm/vm.ts';
-import { expectClose, goldenMachines, type Precise, readGolden, restore, type Stored } from '../golden/golden.ts';
-import { runLayer } from './around.ts';
+import { goldenMachines, readGolden } from '../golden/golden.ts';
+import { checkCase, type KerasCase, layerOfCase } from './keras-case.ts';
 
-interface AroundCase {
-  name: string;
-  layer: { class_name: string; config: Record<string, unknown> };
-  call: Record<string, unknown>;
-  training: boolean;
-  precision: number;
-  inputs: Stored[];
-  masks: (number[][] | null)[];
-  weights: Stored[];
-  outputGradients: Stored[];
-  outputs: Precise[];
-  mask: number[][] | null;
-  weightGradients: (Precise | null)[];
-  inputGradients: Precise[];
-  updates: Record<string, Precise>;
-}
-
-const { unit, cases } = readGolden<{ unit: number; cases: AroundCase[] }>('layers-around.json');
-
-/** The layer, with what Keras takes at the call among its options. The type of the recorded layers is float64. */
-function fromKeras({ layer, call }: AroundCase): Layer {
-  const object = { ...layer, config: { ...layer.config, ...call } };
-  return layerFromKeras(JSON.parse(JSON.stringify(object).replaceAll('float64', 'float32')), kerasReading(3), 'golden');
-}
-
-async function check(golden: AroundCase, machine: Machine): Promise<void> {
-  const tolerance = machine.traits.host === 'oracle' ? golden.precision : 2e-5;
-  const layer = fromKeras(golden);
-  const inputs = golden.inputs.map((x) => restore(x, unit));
-  const weights = golden.weights.map((w) => restore(w, unit));
-  const masks = golden.masks.map((mask) => mask && NdArray.from(mask));
-  const outputGradients = golden.outputGradients.map((d) => restore(d, unit));
-
-  const open = inputs.map(({ shape }) => shape.map((d, i) => (i === 0 ? null : d)));
-  const { definition, config } = layer;
-  expect(
-    definition.weights(config, open, 'layer').map(({ shape }) => shape),
-    'shapes of the weights',
-  ).toEqual(weights.map(({ shape }) => shape));
-  const promised = definition.outputs(config, open, 'layer').map((shape) => shape.slice(1));
-  expect(promised, 'promised shapes').toEqual(golden.outputs.map(({ shape }) => shape.slice(1)));
-
-  const result = await runLayer(machine, layer, {
-    inputs,
-    weights,
-    masks,
-    outputGradients,
-    training: golden.training,
-  });
-  const compare = (actual: ArrayLike<number> | null, expected: Precise, what: string, least = 0) => {
-    // What nothing flows to has no gradient at all.
-    const values = actual ?? new Float32Array(expected.data.length);
-    const largest = expected.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-    const scaled = largest < least ? (tolerance * least) / (largest || 1) : tolerance;
-    expectClose(NdArray.from(Float64Array.from(values), expected.shape), expected, scaled, what);
-  };
-  // Some gradients are zero because their parts cancel, as that of a bias of keys: rounding is measured by the others.
-  const gradients = [...golden.weightGradients, ...golden.inputGradients].flatMap((g) => g?.data ?? []);
-  const least = gradients.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-  golden.outputs.forEach((y, i) => {
-    expect(result.shapes[i], `shape of output ${i}`).toEqual(y.shape);
-    compare(result.outputs[i], y, `output ${i}`);
-  });
-  const mask = result.masks[0];
-  expect(mask && Array.from(mask), 'mask').toEqual(golden.mask?.flat() ?? null);
-  golden.weightGradients.forEach((d, i) => {
-    if (d) compare(result.weightGradients[i], d, `gradient of weight ${i}`, least);
-  });
-  golden.inputGradients.forEach((d, i) => compare(result.inputGradients[i], d, `gradient of input ${i}`, least));
-  for (const [i, value] of Object.entries(golden.updates))
-    compare(result.updates.get(Number(i)) ?? null, value, `new value of weight ${i}`);
-}
+const { unit, cases } = readGolden<{ unit: number; cases: KerasCase[] }>('layers-around.json');
 
 for (const machine of await goldenMachines())
   describe(`layers around on ${machine.traits.host} ${machine.traits.isa}`, () => {
-    test.each(cases)('$name', (golden) => check(golden, machine));
+    test.each(cases)('$name', (golden) => checkCase(golden, machine, unit));
   });
 
 describe('configurations', () => {
@@ -111,7 +38,7 @@ describe('configurations', () => {
 
   test.each(cases)('$name', (golden) => {
     const { config } = golden.layer;
-    const written = layerToKeras(fromKeras(golden), config.name as string) as { class_name: string; config: object };
+    const written = layerToKeras(layerOfCase(golden), config.name as string) as { class_name: string; config: object };
     expect(written.class_name).toBe(golden.layer.class_name);
     expect(plain(written.config)).toEqual(plain({ ...config, ...golden.call }));
   });

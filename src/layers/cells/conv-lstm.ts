@@ -126,9 +126,14 @@ function convLstmCell(rank: number) {
       const ofState = gateConvolution(last(h), w.recurrentKernel, dropout.recurrent?.map(last) ?? null, around);
       const product = add(ofInput, ofState);
       const [i, f, g, o] = split(w.bias ? add(product, w.bias) : product, 4, -1);
-      const nextC = add(mul(gate.apply(f), last(c)), mul(gate.apply(i), activation.apply(g)));
-      const nextH = first(mul(gate.apply(o), activation.apply(nextC)));
-      return { output: nextH, state: { h: nextH, c: first(nextC) } };
+      const forget = gate.apply(f);
+      const kept = mul(forget, last(c));
+      const input = gate.apply(i);
+      const candidate = activation.apply(g);
+      const nextC = add(kept, mul(input, candidate));
+      const output = gate.apply(o);
+      const nextH = first(mul(output, activation.apply(nextC)));
+      return { output: nextH, state: { h: nextH, c: first(nextC) }, gates: { input, forget, candidate, output } };
     },
   });
 }

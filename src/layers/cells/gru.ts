@@ -75,10 +75,10 @@ export const gruCell = defineCell({
     const { activation, recurrentActivation: gate } = config;
     const ofInput = scaled(gateProduct(x, w.kernel, dropout.inputs), w.inputGain);
     const [xz, xr, xh] = split(w.inputBias ? add(ofInput, w.inputBias) : ofInput, 3, -1);
-    const mix = (z: Tensor, candidate: Tensor) => {
+    const mix = (z: Tensor, reset: Tensor, candidate: Tensor) => {
       const mixed = add(mul(z, h), mul(oneMinus(z), candidate));
       const next = zoneOut(mixed, h, config.zoneout, dropout.zoneout?.[0]);
-      return { output: projected(next, w.outputKernel), state: { h: next } };
+      return { output: projected(next, w.outputKernel), state: { h: next }, gates: { update: z, reset, candidate } };
     };
     if (config.resetAfter) {
       const seen = projected(h, w.projectionKernel);
@@ -86,7 +86,7 @@ export const gruCell = defineCell({
       const [hz, hr, hh] = split(w.recurrentBias ? add(ofState, w.recurrentBias) : ofState, 3, -1);
       const z = gate.apply(add(xz, hz));
       const r = gate.apply(add(xr, hr));
-      return mix(z, activation.apply(add(xh, mul(r, hh))));
+      return mix(z, r, activation.apply(add(xh, mul(r, hh))));
     }
     const masks = dropout.recurrent;
     const seen = projected(h, w.projectionKernel);
@@ -95,6 +95,6 @@ export const gruCell = defineCell({
     const r = gate.apply(add(xr, hr));
     const kept = w.projectionKernel ? projected(mul(r, h), w.projectionKernel) : mul(r, masks ? mul(h, masks[2]) : h);
     const masked = w.projectionKernel && masks ? mul(kept, masks[2]) : kept;
-    return mix(z, activation.apply(add(xh, scaled(matmul(masked, w.candidate), w.candidateGain))));
+    return mix(z, r, activation.apply(add(xh, scaled(matmul(masked, w.candidate), w.candidateGain))));
   },
 });

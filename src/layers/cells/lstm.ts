@@ -90,12 +90,20 @@ export const lstmCell = defineCell({
     const [i, f, g, o] = split(w.bias ? add(product, w.bias) : product, 4, -1);
     const seeing = (x: Tensor, weight: Tensor | undefined, memory: Tensor) =>
       weight ? add(x, mul(weight, memory)) : x;
-    const kept = mul(gate.apply(seeing(f, w.peepF, c)), c);
-    const fresh = add(kept, mul(gate.apply(seeing(i, w.peepI, c)), activation.apply(g)));
+    const forget = gate.apply(seeing(f, w.peepF, c));
+    const kept = mul(forget, c);
+    const input = gate.apply(seeing(i, w.peepI, c));
+    const candidate = activation.apply(g);
+    const fresh = add(kept, mul(input, candidate));
     const nextC = zoneOut(fresh, c, config.zoneoutMemory, dropout.zoneout?.[1]);
     const shown = w.memoryGain ? add(normalize(nextC, w.memoryGain), w.memoryBias) : nextC;
-    const memory = mul(gate.apply(seeing(o, w.peepO, nextC)), activation.apply(shown));
+    const output = gate.apply(seeing(o, w.peepO, nextC));
+    const memory = mul(output, activation.apply(shown));
     const nextH = zoneOut(projected(memory, w.projectionKernel), h, config.zoneout, dropout.zoneout?.[0]);
-    return { output: w.outputKernel ? matmul(memory, w.outputKernel) : nextH, state: { h: nextH, c: nextC } };
+    return {
+      output: w.outputKernel ? matmul(memory, w.outputKernel) : nextH,
+      state: { h: nextH, c: nextC },
+      gates: { input, forget, candidate, output },
+    };
   },
 });

@@ -65,7 +65,7 @@ export const minimalGatedUnitCell = defineCell({
     const mix = (f: Tensor, candidate: Tensor) => {
       const mixed = add(mul(oneMinus(f), h), mul(f, candidate));
       const next = zoneOut(mixed, h, config.zoneout, dropout.zoneout?.[0]);
-      return { output: projected(next, w.outputKernel), state: { h: next } };
+      return { output: projected(next, w.outputKernel), state: { h: next }, gates: { forget: f, candidate } };
     };
     const seen = projected(h, w.projectionKernel);
     const masks = dropout.recurrent;

@@ -78,6 +78,7 @@ export const stackedRNNCells = defineCell({
   parts: ({ cells }) => cells,
   step({ x, state, weights, config: { cells }, dropout }) {
     let output = x;
+    const gates: Record<string, Tensor> = {};
     const next = cells.map(({ definition, config }, i) => {
       const result = definition.step({
         x: output,
@@ -88,8 +89,9 @@ export const stackedRNNCells = defineCell({
         dropout: dropout.parts[i],
       });
       output = result.output;
+      for (const [name, gate] of Object.entries(result.gates ?? {})) gates[`[${i}].${name}`] = gate;
       return result.state;
     });
-    return { output, state: next as never };
+    return { output, state: next as never, gates };
   },
 });

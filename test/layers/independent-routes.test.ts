@@ -1,0 +1,87 @@
+/** The same LSTM by four routes: the built-in layer, a cell of `defineCell`, steps unrolled by hand on numbers, and streaming. */
+import { expect, it } from 'vitest';
+import { defineCell, layers, NdArray, ops, sequential } from '../../src/index.ts';
+
+const ownCell = defineCell({
+  name: 'OwnLSTM',
+  state: ({ units }) => ({ h: [units], c: [units] }),
+  weights: ({ units, features }) => ({
+    kernel: [features, 4 * units],
+    recurrentKernel: [units, 4 * units],
+    bias: [4 * units],
+  }),
+  step({ x, state: { h, c }, weights: w }) {
+    const product = ops.add(ops.add(ops.matmul(x, w.kernel), ops.matmul(h, w.recurrentKernel)), w.bias);
+    const [i, f, g, o] = ops.split(product, 4);
+    const next = ops.add(ops.mul(ops.sigmoid(f), c), ops.mul(ops.sigmoid(i), ops.tanh(g)));
+    const output = ops.mul(ops.sigmoid(o), ops.tanh(next));
+    return { output, state: { h: output, c: next } };
+  },
+});
+
+const [batch, time, features, units] = [2, 5, 3, 4];
+
+/** Plain loops over numbers. */
+function byHand(x: ArrayLike<number>, [kernel, recurrent, bias]: readonly NdArray[]): number[] {
+  const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
+  const out: number[] = [];
+  for (let b = 0; b < batch; b++) {
+    let h = new Array<number>(units).fill(0);
+    let c = new Array<number>(units).fill(0);
+    for (let t = 0; t < time; t++) {
+      const gate = (column: number) => {
+        let sum = bias.data[column];
+        for (let k = 0; k < features; k++)
+          sum += x[(b * time + t) * features + k] * kernel.data[k * 4 * units + column];
+        for (let k = 0; k < units; k++) sum += h[k] * recurrent.data[k * 4 * units + column];
+        return sum;
+      };
+      const next = c.map((v, u) => sigmoid(gate(units + u)) * v + sigmoid(gate(u)) * Math.tanh(gate(2 * units + u)));
+      h = next.map((v, u) => sigmoid(gate(3 * units + u)) * Math.tanh(v));
+      c = next;
+      out.push(...h);
+    }
+  }
+  return out;
+}
+
+it('the built-in LSTM, one of defineCell, steps by hand and streaming agree', async () => {
+  const x = NdArray.from(
+    Float32Array.from({ length: batch * time * features }, (_, i) => Math.sin(i * 3 + 1)),
+    [batch, time, features],
+  );
+  const first = () => layers.input({ shape: [null, features] });
+  const builtIn = sequential([first(), layers.lstm({ units, returnSequences: true })], { seed: 3 });
+  const own = sequential([first(), layers.rnn({ cell: ownCell({ units }), returnSequences: true })]);
+  own.setWeights(builtIn.getWeights());
+  const expected = byHand(x.data, builtIn.getWeights());
+  const close = (actual: ArrayLike<number>, wanted: ArrayLike<number>) => {
+    expect(actual.length).toBe(wanted.length);
+    for (let i = 0; i < wanted.length; i++) expect(actual[i]).toBeCloseTo(wanted[i], 5);
+  };
+  close((await builtIn.predict(x)).data, expected);
+  close((await own.predict(x)).data, expected);
+  for (const model of [builtIn, own]) {
+    const stepper = await model.stream({ rows: batch });
+    for (let t = 0; t < time; t++) {
+      const now = Float32Array.from(
+        { length: batch * features },
+        (_, i) => x.data[(Math.floor(i / features) * time + t) * features + (i % features)],
+      );
+      const y = stepper.step(NdArray.from(now, [batch, features]).data) as unknown as ArrayLike<number> | NdArray;
+      const values = y instanceof NdArray ? y.data : y;
+      const wanted = Array.from(
+        { length: batch * units },
+        (_, i) => expected[(Math.floor(i / units) * time + t) * units + (i % units)],
+      );
+      close(values, wanted);
+    }
+  }
+  // And the way back: the same gradients for all weights.
+  const g = NdArray.from(
+    Float32Array.from({ length: batch * time * units }, (_, i) => Math.cos(i)),
+    [batch, time, units],
+  );
+  const [a, b] = await Promise.all([builtIn.vjp(x, g), own.vjp(x, g)]);
+  a.weightGradients.forEach((gradient, i) => close(gradient.data, b.weightGradients[i].data));
+});
