@@ -43,18 +43,30 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a folder',
 };
 
-function ioError(what: string, path: string, error: unknown, next: string): UnrolledError {
+/** IO, with the reason in words. */
+export function ioError(what: string, path: string, error: unknown, next: string): UnrolledError {
   const code = (error as { code?: string }).code ?? '';
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
   return new UnrolledError('IO', `${what} '${path}': ${reason}${code ? ` (${code})` : ''}. ${next}`, { cause: error });
 }
 
-/** Writes a file whole, or throws IO and leaves what was at the path. */
-export async function writeWhole(path: string, bytes: Uint8Array, fileSystem?: FileSystem): Promise<void> {
+/**
+ * Writes a file whole, or throws IO and leaves what was at the path.
+ *
+ * @param single nobody else writes to this path: what an interrupted write left beside it is written over
+ */
+export async function writeWhole(
+  path: string,
+  bytes: Uint8Array,
+  fileSystem?: FileSystem,
+  single = false,
+): Promise<void> {
   const fs = fileSystem ?? (await nodeFileSystem());
-  const beside = `${path}.${Date.now().toString(36)}-${Math.floor(Math.random() * 1e9).toString(36)}.tmp`;
+  const beside = single
+    ? `${path}.tmp`
+    : `${path}.${Date.now().toString(36)}-${Math.floor(Math.random() * 1e9).toString(36)}.tmp`;
   try {
-    const file = await fs.open(beside, 'wx');
+    const file = await fs.open(beside, single ? 'w' : 'wx');
     try {
       await file.writeFile(bytes);
       await file.sync();
@@ -70,6 +82,17 @@ export async function writeWhole(path: string, bytes: Uint8Array, fileSystem?: F
       error,
       `Nothing was lost: what was there before is unchanged. ${(bytes.length / 1024 ** 2).toFixed(1)} MB are needed.`,
     );
+  }
+}
+
+/** The bytes of a file; null where there is none. Throws IO, with the reason, where it cannot be read. */
+export async function readIfThere(path: string, fileSystem?: FileSystem): Promise<Uint8Array | null> {
+  const fs = fileSystem ?? (await nodeFileSystem());
+  try {
+    return new Uint8Array(await fs.readFile(path));
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return null;
+    throw ioError('cannot read', path, error, 'Check the path.');
   }
 }
 

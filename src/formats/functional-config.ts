@@ -3,21 +3,24 @@
  * arguments of a call, Keras 2 as lists [name, call, output, kwargs]. Source: Keras 3, `keras/src/models/functional.py`; tf-keras,
  * `engine/functional.py`.
  */
+import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { layerFromKeras } from '../layers/from-keras.ts';
 import { kerasOperations } from '../layers/keras-operations.ts';
-import type { Layer, OpenShape } from '../layers/layer.ts';
-import { isOperation, kerasOperation, operationToKeras } from '../layers/operation.ts';
+import type { Layer } from '../layers/layer.ts';
+import { kerasOperation } from '../layers/operation.ts';
 import { type KerasReading, showValue } from '../layers/options.ts';
 import { connect, SymbolicTensor } from '../layers/symbolic.ts';
+import { knowsTensorflow, tensorflowFunction, tensorflowOperation } from '../layers/tensorflow-operations.ts';
+import { valuesLayer } from '../layers/values.ts';
 
-type Json = Readonly<Record<string, unknown>>;
+export type Json = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Json =>
+export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** [name, call, output]. */
-type History = readonly [string, number, number];
+export type History = readonly [string, number, number];
 
 const isHistory = (value: unknown): value is History =>
   Array.isArray(value) && value.length === 3 && typeof value[0] === 'string' && value.slice(1).every(Number.isInteger);
@@ -39,7 +42,7 @@ interface Entry {
 }
 
 /** Classes whose calls take their inputs one by one, and not as a list. */
-const separateInputs = new Set(['MultiHeadAttention', 'GroupQueryAttention']);
+export const separateInputs = new Set(['MultiHeadAttention', 'GroupQueryAttention']);
 
 /** Stands for a tensor in the arguments of a call. */
 class Place {
@@ -58,11 +61,21 @@ function readArguments(value: unknown, where: string): unknown {
     if (!isHistory(history)) fail('FORMAT', where, 'a tensor with keras_history', showValue(value));
     return new Place(history);
   }
+  if (value.class_name === '__numpy__' || value.class_name === '__tensor__') return numbers(value.config, where);
   if (value.class_name === '__slice__') return { slice: value.config };
   if (value.class_name === '__ellipsis__') return '...';
   if (value.class_name === '__tuple__') return readArguments(value.items ?? value.config, where);
   if ('class_name' in value) fail('UNSUPPORTED', where, 'tensors and plain values as arguments', showValue(value));
   return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, readArguments(v, where)]));
+}
+
+/** An array that stands among the arguments. */
+function numbers(config: unknown, where: string): NdArray {
+  const value = isObject(config) ? config.value : null;
+  if (!Array.isArray(value) && typeof value !== 'number')
+    fail('FORMAT', where, 'an array of numbers', showValue(config));
+  const whole = isObject(config) && String(config.dtype).startsWith('int');
+  return NdArray.from(value as number[], undefined, whole ? 'int32' : undefined);
 }
 
 /** Keras 2's: [name, call, output], or with kwargs behind; '_CONSTANT_VALUE' for plain values. */
@@ -184,10 +197,14 @@ export function functionalFromKeras(config: Json, reading: KerasReading, where: 
 function refuseMissing(list: readonly Json[], reading: KerasReading, where: string): void {
   const missing = list
     .filter((json) => isObject(json) && typeof json.class_name === 'string')
-    .filter((json) =>
-      isOperationJson(json) ? !kerasOperations.has(json.class_name as string) : reading.knows?.(json) === false,
-    )
-    .map((json) => String(json.class_name));
+    .flatMap((json) => {
+      const named = tensorflowFunction(json);
+      if (named !== null) return knowsTensorflow(named) ? [] : [`tf.${named}`];
+      const there = isOperationJson(json)
+        ? kerasOperations.has(json.class_name as string)
+        : reading.knows?.(json) !== false;
+      return there ? [] : [String(json.class_name)];
+    });
   if (missing.length < 2) return;
   fail(
     'UNSUPPORTED',
@@ -196,6 +213,16 @@ function refuseMissing(list: readonly Json[], reading: KerasReading, where: stri
     [...new Set(missing)].join(', '),
     'Define them with `defineLayer`, and give them by `registerLayer(myLayer)` before reading.',
   );
+}
+
+/** Numbers among initial states become part of the model. */
+function statesIn(value: unknown, x: SymbolicTensor | undefined, where: string): unknown {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.map((state) => {
+    if (!(state instanceof NdArray)) return state;
+    if (!x) fail('FORMAT', where, 'an input beside initial_state', 'none');
+    return connect(valuesLayer(state), [x], [null], `${where}: initial_state`)[0];
+  });
 }
 
 const fill = (value: unknown, tensorOf: (place: Place) => SymbolicTensor): unknown => {
@@ -209,7 +236,7 @@ const flat = (value: unknown): SymbolicTensor[] =>
 /** Arguments of calls that hold tensors, in the order of our inputs. */
 const inputWords = ['inputs', 'sequences', 'sequence', 'x', 'query', 'value', 'key', 'initial_state'];
 /** Options of ours that Keras takes when a layer is called. */
-const callWords: Readonly<Record<string, string>> = {
+export const callWords: Readonly<Record<string, string>> = {
   use_causal_mask: 'useCausalMask',
   return_attention_scores: 'returnAttentionScores',
 };
@@ -223,6 +250,8 @@ function runNode(
   const { name, json } = node.layer;
   const args = node.args.map((arg) => fill(arg, tensorOf));
   const kwargs = Object.fromEntries(Object.entries(node.kwargs).map(([key, value]) => [key, fill(value, tensorOf)]));
+  const named = tensorflowFunction(json);
+  if (named !== null) return tensorflowOperation(named, args[0], kwargs, name);
   if (isOperationJson(json)) {
     const className = String(json.class_name);
     const { name: _name, dtype: _dtype, ...options } = (json.config ?? {}) as Record<string, unknown>;
@@ -238,12 +267,20 @@ function runNode(
     // Options may also be given as further arguments of the call.
     return kerasOperation(className, own, { ...keep, ...rest }, name);
   }
+  if (kwargs.initial_state) kwargs.initial_state = statesIn(kwargs.initial_state, flat(args)[0], where);
   const inputs = [...flat(args), ...inputWords.flatMap((word) => flat(kwargs[word] ?? null))];
   const options: Record<string, unknown> = {};
+  let training: boolean | null = null;
+  if (kwargs.attention_mask instanceof SymbolicTensor) {
+    if (inputs.length === 2) inputs.push(inputs[1]);
+    inputs.push(kwargs.attention_mask);
+  }
   const masks: (SymbolicTensor | null)[] = inputs.map(() => null);
   for (const [key, value] of Object.entries(kwargs)) {
-    if (inputWords.includes(key) || key === 'training' || value === null || value === undefined) continue;
-    if (key === 'mask') {
+    if (inputWords.includes(key) || value === null || value === undefined) continue;
+    if (key === 'training') training = Boolean(value);
+    else if (key === 'attention_mask' && value instanceof SymbolicTensor) continue;
+    else if (key === 'mask') {
       const given = Array.isArray(value) ? value : [value];
       given.forEach((mask, i) => {
         if (mask instanceof SymbolicTensor && i < masks.length) masks[i] = mask;
@@ -255,111 +292,14 @@ function runNode(
     else if (value !== false && value !== 0)
       fail('UNSUPPORTED', where, 'calls with inputs, initial_state and mask', `${key}: ${showValue(value)}`);
   }
-  node.layer.layer ??= layerFromKeras(
-    { ...json, config: { ...(json.config as Json), name } },
-    reading,
-    where,
-    0,
-    options,
-  );
-  return connect(node.layer.layer, inputs, masks, name);
-}
-
-// ---- writing
-
-/** What a writer needs of a network. */
-export interface WrittenNetwork {
-  readonly layers: readonly { readonly layer: Layer; readonly name: string }[];
-  readonly calls: readonly {
-    readonly layer: number;
-    readonly inputs: readonly { readonly call: number; readonly output: number }[];
-    readonly masks?: readonly ({ readonly call: number; readonly output: number } | null)[];
-    readonly shapes: readonly OpenShape[];
-  }[];
-  readonly inputs: readonly { readonly call: number }[];
-  readonly outputs: readonly { readonly call: number; readonly output: number }[];
-}
-
-/** The configuration of a functional model, as Keras 3 writes it. @param write a layer under its name */
-export function functionalToKeras(
-  name: string,
-  network: WrittenNetwork,
-  trainable: boolean,
-  write: (layer: Layer, name: string) => Json,
-): Record<string, unknown> {
-  const { layers, calls } = network;
-  const ownIndex = calls.map((call, i) => calls.slice(0, i).filter((c) => c.layer === call.layer).length);
-  const history = (r: { call: number; output: number }): History => [
-    layers[calls[r.call].layer].name,
-    ownIndex[r.call],
-    r.output,
-  ];
-  const tensor = (r: { call: number; output: number }) => ({
-    class_name: '__keras_tensor__',
-    config: { shape: calls[r.call].shapes[r.output], dtype: 'float32', keras_history: history(r) },
-  });
-  const written = layers.map(({ layer, name: own }, index) => {
-    const nodes = calls.filter((call) => call.layer === index);
-    if (isOperation(layer)) {
-      const { module, options, args } = operationToKeras(layer);
-      const [call] = nodes;
-      return {
-        module,
-        class_name: layer.className,
-        config: { name: own, ...options },
-        registered_name: layer.className,
-        name: own,
-        inbound_nodes: [{ args: args.map((arg) => writeArgument(arg, (i) => tensor(call.inputs[i]))), kwargs: {} }],
-      };
-    }
-    const inbound = nodes
-      .filter(({ inputs }) => inputs.length)
-      .map(({ inputs, masks = [] }) => {
-        const tensors = inputs.map(tensor);
-        const states = Boolean(layer.definition.recurrence || layer.definition.takesStates);
-        const separate = separateInputs.has(layer.className);
-        const given = masks.map((mask) => mask && tensor(mask));
-        const mask = !given.some((m) => m)
-          ? {}
-          : separate
-            ? Object.fromEntries(given.flatMap((m, i) => (m ? [[`${['query', 'value', 'key'][i]}_mask`, m]] : [])))
-            : { mask: given.length > 1 && !states ? given : given[0] };
-        if (states)
-          return {
-            args: tensors.slice(0, 1),
-            kwargs: { ...mask, ...(tensors.length > 1 && { initial_state: tensors.slice(1) }) },
-          };
-        const kwargs = { ...mask, ...callArguments(layer) };
-        return { args: separate || tensors.length === 1 ? tensors : [tensors], kwargs };
-      });
-    return { ...write(layer, own), name: own, inbound_nodes: inbound };
-  });
-  const ends = (list: History[]) => (list.length === 1 ? list[0] : list);
-  return {
-    module: 'keras.src.models.functional',
-    class_name: 'Functional',
-    config: {
-      name,
-      trainable,
-      layers: written,
-      input_layers: ends(network.inputs.map(({ call }) => history({ call, output: 0 }))),
-      output_layers: ends(network.outputs.map(history)),
-    },
-    registered_name: 'Functional',
-  };
-}
-
-/** Options of ours that Keras takes when the layer is called. */
-function callArguments({ config }: Layer): Json {
-  return Object.fromEntries(
-    Object.entries(callWords).flatMap(([keras, own]) => (config[own] === true ? [[keras, true]] : [])),
-  );
-}
-
-function writeArgument(value: unknown, tensor: (input: number) => unknown): unknown {
-  if (Array.isArray(value)) return value.map((v) => writeArgument(v, tensor));
-  if (value === '...') return { class_name: '__ellipsis__', config: {} };
-  if (isObject(value) && 'input' in value) return tensor(value.input as number);
-  if (isObject(value) && 'slice' in value) return { class_name: '__slice__', config: value.slice };
-  return value;
+  node.layer.layer ??= layerFromKeras({ ...json, config: { ...(json.config as Json), name } }, reading, where);
+  const { definition } = node.layer.layer;
+  for (const [key, value] of Object.entries(options)) {
+    if (definition.options[key]) continue;
+    if (value === false) delete options[key];
+    else fail('UNSUPPORTED', where, 'a layer that takes it', `${key}: ${showValue(value)}`);
+  }
+  if (kwargs.attention_mask instanceof SymbolicTensor && !definition.takesAttentionMask)
+    fail('UNSUPPORTED', where, 'an attention layer with heads', 'attention_mask');
+  return connect(node.layer.layer, inputs, masks, name, { options, training });
 }

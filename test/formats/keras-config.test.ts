@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/all.ts';
 import { defineCell } from '../../src/layers/cell.ts';
-import { losses } from '../../src/layers/losses.ts';
+import { losses } from '../../src/layers/losses/all.ts';
 import { modelFromKerasConfig } from '../../src/train/from-keras.ts';
 import { optimizers } from '../../src/train/optimizers/all.ts';
 import { sequential } from '../../src/train/sequential.ts';

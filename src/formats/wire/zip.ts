@@ -2,7 +2,8 @@
  * Zip archives: written stored, so that the bytes of arrays stay as they are; read stored or deflated, every entry held against its
  * checksum. Source: APPNOTE.TXT 6.3 of PKWARE. Not read: encryption, several disks, archives or entries of 4 GB and more.
  */
-import { inflateSync, zipSync } from 'fflate';
+// The build without Node's threads, which would be loaded with it.
+import { inflateSync, zipSync } from 'fflate/browser';
 import { fail } from '../../core/errors.ts';
 
 export interface ZipLimits {
