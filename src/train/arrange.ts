@@ -4,17 +4,32 @@
  */
 import { fail } from '../core/errors.ts';
 import { formatShape, sameShape } from '../core/shape.ts';
+import { input as inputLayer } from '../layers/input.ts';
 import type { Layer, OpenShape } from '../layers/layer.ts';
 import { nameOf, type SymbolicCall, type SymbolicTensor } from '../layers/symbolic.ts';
 import { type Call, inputOf, type Network, nameLayers, type PlacedLayer, type PlacedWeight } from './network.ts';
 
 const isInput = ({ layer }: SymbolicCall) => layer.className === 'InputLayer';
 
+/** What stands in the place of a tensor: an input, where the model starts in the middle of a graph. */
+type Places = (tensor: SymbolicTensor) => SymbolicTensor;
+
 /** What a call looks at: its inputs, then masks given by hand. */
-const sourcesOf = ({ inputs, masks }: SymbolicCall): SymbolicTensor[] => [
-  ...inputs,
-  ...masks.filter((mask) => mask !== null),
-];
+const sourcesOf = ({ inputs, masks }: SymbolicCall, placed: Places): SymbolicTensor[] =>
+  [...inputs, ...masks.filter((mask) => mask !== null)].map(placed);
+
+/** Inputs of the model for tensors in the middle of a graph; those that `input` gave stay. */
+function startingAt(inputs: readonly SymbolicTensor[]): { starts: SymbolicTensor[]; placed: Places } {
+  const places = new Map<SymbolicTensor, SymbolicTensor>();
+  const starts = inputs.map((tensor) => {
+    if (isInput(tensor.call)) return tensor;
+    const dtype = tensor.dtype === 'i32' ? 'int32' : 'float32';
+    const start = places.get(tensor) ?? inputLayer({ batchShape: tensor.shape, dtype }).apply([]);
+    places.set(tensor, start);
+    return start;
+  });
+  return { starts, placed: (tensor) => places.get(tensor) ?? tensor };
+}
 
 interface Reached {
   /** Inputs before their use. */
@@ -24,7 +39,7 @@ interface Reached {
 }
 
 /** Walks back from the outputs; on a stack of its own, so that deep models do not exhaust the program's. */
-function reachedFrom(outputs: readonly SymbolicTensor[]): Reached {
+function reachedFrom(outputs: readonly SymbolicTensor[], placed: Places): Reached {
   const seen = new Set<SymbolicCall>();
   const layers = new Set<Layer>();
   const calls: SymbolicCall[] = [];
@@ -34,7 +49,7 @@ function reachedFrom(outputs: readonly SymbolicTensor[]): Reached {
       if (seen.has(call)) return;
       seen.add(call);
       layers.add(call.layer);
-      stack.push({ call, sources: sourcesOf(call), next: 0 });
+      stack.push({ call, sources: sourcesOf(call, placed), next: 0 });
     };
     enter(output.call);
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
@@ -50,14 +65,15 @@ function reachedFrom(outputs: readonly SymbolicTensor[]): Reached {
 }
 
 /** The layers by distance from the outputs, farthest first; equal ones as they were met. */
-function orderLayers({ calls, layers }: Reached): Layer[] {
+function orderLayers({ calls, layers }: Reached, placed: Places): Layer[] {
   const ofCall = new Map<SymbolicCall, number>();
   const ofLayer = new Map<Layer, number>();
   for (const call of [...calls].reverse()) {
     const depth = Math.max(ofCall.get(call) ?? 0, ofLayer.get(call.layer) ?? 0);
     ofCall.set(call, depth);
     ofLayer.set(call.layer, depth);
-    for (const source of sourcesOf(call)) ofCall.set(source.call, Math.max(depth + 1, ofCall.get(source.call) ?? 0));
+    for (const source of sourcesOf(call, placed))
+      ofCall.set(source.call, Math.max(depth + 1, ofCall.get(source.call) ?? 0));
   }
   // The sort is stable.
   return [...layers].sort((a, b) => (ofLayer.get(b) as number) - (ofLayer.get(a) as number));
@@ -74,14 +90,6 @@ function checkEnds(inputs: readonly SymbolicTensor[], { calls }: Reached, where:
   const reached = new Set(calls);
   inputs.forEach((input, i) => {
     const name = nameOf(input.call.layer);
-    if (!isInput(input.call))
-      fail(
-        'ARGUMENT',
-        `${where}: inputs[${i}]`,
-        'what `input` gave',
-        `an output of ${name}`,
-        'A model starts at inputs.',
-      );
     if (inputs.indexOf(input) !== i) fail('ARGUMENT', `${where}: inputs[${i}]`, 'each input once', `'${name}' twice`);
     if (!reached.has(input.call))
       fail(
@@ -144,25 +152,33 @@ export function arrangeCalls(
   outputs: readonly SymbolicTensor[],
   where: string,
 ): Network {
-  const reached = reachedFrom(outputs);
-  checkEnds(inputs, reached, where);
-  const ordered = [...reached.calls].sort((a, b) => a.serial - b.serial);
-  const layers = placeLayers(orderLayers(reached), ordered, where);
+  const { starts, placed } = startingAt(inputs);
+  const reached = reachedFrom(outputs.map(placed), placed);
+  checkEnds(starts, reached, where);
+  // What starts in the middle was made later than its use.
+  const late = new Set(starts.filter((start, i) => start !== inputs[i]).map(({ call }) => call));
+  const serialOf = (call: SymbolicCall) => (late.has(call) ? -1 : call.serial);
+  const ordered = [...reached.calls].sort((a, b) => serialOf(a) - serialOf(b));
+  const layers = placeLayers(orderLayers(reached, placed), ordered, where);
   const layerIndex = new Map(layers.map(({ layer }, i) => [layer, i]));
   const callIndex = new Map(ordered.map((call, i) => [call, i]));
-  const reference = ({ call, output }: SymbolicTensor) => ({ call: callIndex.get(call) as number, output });
+  const reference = (tensor: SymbolicTensor) => {
+    const { call, output } = placed(tensor);
+    return { call: callIndex.get(call) as number, output };
+  };
   const calls = ordered.map(
     (call): Call => ({
       layer: layerIndex.get(call.layer) as number,
       inputs: call.inputs.map(reference),
       masks: call.masks.map((mask) => mask && reference(mask)),
       shapes: call.outputs.map(({ shape }) => shape),
+      given: call.given,
     }),
   );
   return {
     layers,
     calls,
-    inputs: inputs.map((input) => inputOf(layers, calls, callIndex.get(input.call) as number)),
+    inputs: starts.map((input) => inputOf(layers, calls, callIndex.get(input.call) as number)),
     outputs: outputs.map(reference),
     weights: placeWeights(layers, ordered),
   };

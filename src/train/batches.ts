@@ -1,17 +1,12 @@
-/** A data set cut into batches, handed to the machine many at a time. */
+/** Data cut into batches that are ready for a step: what shapes they have, in which order their rows come, and what they feed. */
 import { fail } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
-import type { CompiledStep, Feed, FeedValue, Result } from '../engine/compile.ts';
-import { batchRows, type Dataset } from './data.ts';
+import type { FeedValue } from '../engine/compile.ts';
+import { batchRows, type Samples } from './data.ts';
 import type { Network } from './network.ts';
-import { orderRows, paddingOf } from './ordering.ts';
-import type { Session } from './session.ts';
-import { type BatchShapes, feedNames } from './steps.ts';
-
-/** How long one hand-over should take: long enough that the crossing costs nothing, short enough for progress and interruption. */
-const targetMilliseconds = 100;
-/** Feeds of one hand-over together stay below this, whatever their time. */
-const targetBytes = 64 * 1024 * 1024;
+import { orderRows, type Padding, paddingOf } from './ordering.ts';
+import { type BatchShapes, feedNames, shapesKey } from './steps.ts';
+import type { Trainer } from './trainer.ts';
 
 export interface Batch {
   readonly index: number;
@@ -41,7 +36,7 @@ export function chooseBatchSize(given: number | undefined, network: Network, cou
   return size;
 }
 
-export function shapesOf(set: Dataset, { from, to }: Batch): BatchShapes {
+export function shapesOf(set: Samples, { from, to }: { from: number; to: number }): BatchShapes {
   return {
     inputs: set.inputs.map(({ shape }) => [to - from, ...shape]),
     masks: set.masks.map((m) => m !== null),
@@ -51,7 +46,7 @@ export function shapesOf(set: Dataset, { from, to }: Batch): BatchShapes {
 
 /** The feed of one batch; `order` is the order of the samples, null: as they are. */
 export function feedOf(
-  set: Dataset,
+  set: Samples,
   order: Int32Array | null,
   { from, to }: { from: number; to: number },
 ): Record<string, FeedValue> {
@@ -71,77 +66,83 @@ export function feedOf(
   return feed;
 }
 
-function bytesPerSample(set: Dataset): number {
+function bytesPerSample(set: Samples): number {
   const columns = [...set.inputs, ...set.masks, ...set.targets, ...set.weights];
   return columns.reduce((bytes, c) => bytes + (c ? sizeOf(c.shape) * 4 : 0), 0);
 }
 
-/** How many steps to hand over, learnt from how long the last ones took. */
-export class Pace {
-  private steps = 1;
+/** A batch that a step can be fed with. */
+export interface ReadyBatch {
+  /** Place of its first sample in the data. */
+  readonly from: number;
+  /** Rows. */
+  readonly samples: number;
+  readonly shapes: BatchShapes;
+  /** Batches of equal keys run the same step. */
+  readonly key: string;
+  readonly bytes: number;
+  /** Which samples the rows are, where they are not in the order of the data; null: they are. */
+  readonly rows: Int32Array | null;
+  /** Of the objective that its targets have; null where nothing is trained or measured. */
+  readonly trainer: Trainer | null;
+  feed(): Record<string, FeedValue>;
+  /** Which sample of the data a row is. */
+  sampleOf(row: number): number;
+  /** The batch of its first samples alone. */
+  first(count: number): ReadyBatch;
+}
 
-  count(remaining: number, bytesPerStep: number, limit: number): number {
-    const byBytes = Math.max(1, Math.floor(targetBytes / Math.max(1, bytesPerStep)));
-    return Math.max(1, Math.min(remaining, this.steps, byBytes, limit));
+/** What is the same for all batches of a data set, found once. */
+export class Cut {
+  readonly set: Samples;
+  private readonly trainer: Trainer | null;
+  private readonly padding: Padding | null;
+  private readonly perSample: number;
+  /** Shapes and key by size and ordering: a pass has few kinds of batches, and many batches. */
+  private readonly kinds = new Map<number, { readonly shapes: BatchShapes; readonly key: string }>();
+
+  /** @param keepsRows the rows of a batch must stay where they are: stateful layers go on in the next batch */
+  constructor(set: Samples, trainer: Trainer | null, keepsRows: boolean) {
+    this.set = set;
+    this.trainer = trainer;
+    this.padding = keepsRows ? null : paddingOf(set);
+    this.perSample = bytesPerSample(set);
   }
 
-  learn(steps: number, milliseconds: number): void {
-    const wanted = Math.round((steps * targetMilliseconds) / Math.max(milliseconds, 0.01));
-    this.steps = Math.max(1, Math.min(wanted, steps * 8, 4096));
+  /** @param order of all samples; null: as they are */
+  batch(range: { readonly from: number; readonly to: number }, order: Int32Array | null): ReadyBatch {
+    const { set, trainer, padding } = this;
+    const { from, to } = range;
+    const samples = to - from;
+    const rows =
+      padding &&
+      orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: samples }, (_, i) => from + i));
+    return {
+      from,
+      samples,
+      ...this.kindOf(samples, rows !== null),
+      bytes: this.perSample * samples,
+      rows,
+      trainer,
+      feed: () => (rows ? feedOf(set, rows, { from: 0, to: samples }) : feedOf(set, order, range)),
+      first: (count) => this.batch({ from, to: Math.min(to, from + count) }, order),
+      sampleOf: (row) => (rows ? rows[row] : order ? order[from + row] : from + row),
+    };
   }
-}
 
-export interface Walk {
-  readonly session: Session;
-  readonly set: Dataset;
-  readonly batches: readonly Batch[];
-  readonly order: Int32Array | null;
-  readonly pace: Pace;
-  /** Steps in one hand-over at most; 1 where somebody listens to every batch. */
-  readonly limit: number;
-  stepFor(shapes: BatchShapes): Promise<CompiledStep>;
-  /** The rows of a batch must stay where they are: stateful layers go on in the next batch. */
-  readonly keepsRows?: boolean;
-  /** What a step gets beside its batch: keys and scalars. */
-  extra?(batch: Batch): Feed;
-}
-
-export interface HandOver {
-  readonly batches: readonly Batch[];
-  readonly results: readonly Result[];
-  /** Which samples the rows of each batch are, where they are not in the order of the batch. */
-  readonly rows: readonly (Int32Array | null)[];
-}
-
-/** Runs a step over all batches and yields the results, a hand-over at a time. Batches of one size go together. */
-export async function* walkBatches(walk: Walk): AsyncGenerator<HandOver> {
-  const { session, set, batches, order, pace, limit } = walk;
-  const perSample = bytesPerSample(set);
-  const padding = walk.keepsRows ? null : paddingOf(set);
-  const rowsOf = ({ from, to }: Batch): Int32Array | null =>
-    padding &&
-    orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: to - from }, (_, i) => from + i));
-  for (let at = 0; at < batches.length; ) {
-    const size = batches[at].to - batches[at].from;
-    const rows = [rowsOf(batches[at])];
-    const step = await walk.stepFor({ ...shapesOf(set, batches[at]), orderedRows: rows[0] !== null });
-    const most = pace.count(batches.length - at, perSample * size, limit);
-    while (rows.length < most) {
-      const next = batches[at + rows.length];
-      const own = rowsOf(next);
-      if (next.to - next.from !== size || (own === null) !== (rows[0] === null)) break;
-      rows.push(own);
+  private kindOf(samples: number, orderedRows: boolean): { readonly shapes: BatchShapes; readonly key: string } {
+    const at = orderedRows ? -samples : samples;
+    let kind = this.kinds.get(at);
+    if (!kind) {
+      const shapes = { ...shapesOf(this.set, { from: 0, to: samples }), orderedRows };
+      kind = { shapes, key: shapesKey(shapes) };
+      this.kinds.set(at, kind);
     }
-    const group = batches.slice(at, at + rows.length);
-    const feeds = group.map((batch, i) => {
-      const own = rows[i];
-      const feed = own ? feedOf(set, own, { from: 0, to: size }) : feedOf(set, order, batch);
-      return { ...feed, ...walk.extra?.(batch) };
-    });
-    const start = performance.now();
-    const results = await session.run(step, feeds);
-    pace.learn(group.length, performance.now() - start);
-    at += group.length;
-    yield { batches: group, results, rows };
+    return kind;
   }
+}
+
+/** All of a data set as one batch. */
+export function wholeBatch(set: Samples, trainer: Trainer | null, keepsRows: boolean): ReadyBatch {
+  return new Cut(set, trainer, keepsRows).batch({ from: 0, to: set.count }, null);
 }

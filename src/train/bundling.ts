@@ -1,11 +1,12 @@
 /** From a model to the parts of its bundle, and its compile settings to and from Keras's form. */
-import { fail } from '../core/errors.ts';
 import { type BundleParts, bundleFormat, bundleVersion, writeBundle as encodeBundle } from '../formats/bundle.ts';
 import { writeWhole } from '../formats/file.ts';
 import type { NamedTensor } from '../formats/wire/safetensors.ts';
-import { describedToKeras } from '../layers/described.ts';
-import { camelToSnake } from '../layers/names.ts';
-import { byOutput, type Compilation, type CompileSettings } from './compilation.ts';
+import { type Described, describedToKeras } from '../layers/described.ts';
+import { canBeSaved, isAccuracy, type MetricLike, metricName, metricOf } from '../layers/metrics/all.ts';
+import { camelToSnake, classToSnake } from '../layers/names.ts';
+import { byOutput, type Compilation, type CompileSettings, type MetricSettings } from './compilation.ts';
+import { holdsFunction, rateToKeras } from './schedules/schedule.ts';
 import type { Counters } from './trainer.ts';
 
 export interface BundleSettings {
@@ -50,44 +51,66 @@ export async function writeBundle(path: string, bundled: Bundled, settings: Bund
   await writeWhole(path, bundleBytes(bundled, settings));
 }
 
-/** Keras's compile_config; null for a loss that is a function, which no file can hold. */
+/** Keras's compile_config; null where a loss, a metric or the learning rate is a function, which no file can hold. */
 export function compileToKeras(
-  { optimizer, loss, metrics, lossWeights }: Compilation,
+  { optimizer, loss, metrics, weightedMetrics, lossWeights }: Compilation,
   learningRate: number,
 ): Record<string, unknown> | null {
   const functions = (value: unknown): boolean =>
-    typeof value === 'function' ||
+    !canBeSaved(value) ||
     (Array.isArray(value) && value.some(functions)) ||
     (byOutput(value) && Object.values(value).some(functions));
-  if (functions(loss)) return null;
+  if ([loss, metrics, weightedMetrics].some(functions) || holdsFunction(optimizer.config.learningRate)) return null;
   const written = describedToKeras(optimizer, 'keras.optimizers');
-  const named = (value: unknown, module: string): unknown => {
-    if (value === null) return null;
-    if (typeof value === 'string') return camelToSnake(value);
-    if (Array.isArray(value)) return value.map((own) => named(own, module));
-    if (byOutput(value))
-      return Object.fromEntries(Object.entries(value).map(([output, own]) => [output, named(own, module)]));
-    return 'class_name' in (value as object)
-      ? value
-      : describedToKeras(value as Parameters<typeof describedToKeras>[0], module);
-  };
+  const lossToKeras = (value: unknown): unknown =>
+    typeof value === 'string' ? camelToSnake(value) : describedToKeras(value as Described, 'keras.losses');
+  const noMetrics = Array.isArray(weightedMetrics) && weightedMetrics.length === 0;
   return {
     optimizer: {
       ...written,
       config: {
         ...(written.config as object),
         name: optimizer.config.name ?? optimizer.className.toLowerCase(),
-        learning_rate: learningRate || optimizer.config.learningRate,
+        ...(typeof optimizer.config.learningRate === 'number' && {
+          learning_rate: rateToKeras(learningRate, 'learningRate'),
+        }),
       },
     },
-    loss: named(loss, 'keras.losses'),
+    loss: eachWritten(loss, lossToKeras),
     loss_weights: lossWeights,
-    metrics: named(metrics, 'keras.metrics'),
-    weighted_metrics: null,
+    metrics: eachWritten(metrics, metricToKeras),
+    weighted_metrics: noMetrics ? null : eachWritten(weightedMetrics, metricToKeras),
     run_eagerly: false,
     steps_per_execution: 1,
     jit_compile: 'auto',
   };
+}
+
+/** Lists and objects by outputs with every part in Keras's form; what came from Keras stays as it is. */
+function eachWritten(value: unknown, write: (part: unknown) => unknown): unknown {
+  if (value === null) return null;
+  if (Array.isArray(value)) return value.map((own) => eachWritten(own, write));
+  if (byOutput(value))
+    return Object.fromEntries(Object.entries(value).map(([output, own]) => [output, eachWritten(own, write)]));
+  return typeof value === 'object' && 'class_name' in value ? value : write(value);
+}
+
+/** Metrics that Keras does not have; it asks for them as custom objects. */
+const ownMetrics: ReadonlySet<string> = new Set(['Perplexity']);
+
+/** A metric under the name that it has in the logs. */
+function metricToKeras(value: unknown): unknown {
+  if (isAccuracy(value)) return value;
+  const metric = metricOf(value as MetricLike, [1], [null, 1]);
+  const { className } = metric;
+  // Words that Keras knows too.
+  if (
+    typeof value === 'string' &&
+    [className, classToSnake(className), 'mse', 'mae', 'mape', 'msle', 'bce'].includes(value)
+  )
+    if (!ownMetrics.has(className)) return value;
+  const { config, ...rest } = describedToKeras(metric, ownMetrics.has(className) ? 'unrolled' : 'keras.metrics');
+  return { ...rest, config: { ...(config as object), name: metricName(value as MetricLike) } };
 }
 
 /** Settings out of Keras's compile_config, of any generation. Throws for what cannot be honoured. */
@@ -102,27 +125,23 @@ export function compileFromKeras(config: Readonly<Record<string, unknown>>, outp
   };
   const loss = plain(config.loss);
   if (loss === null || loss === undefined) return null;
-  if (
-    config.weighted_metrics != null &&
-    !(Array.isArray(config.weighted_metrics) && config.weighted_metrics.length === 0)
-  )
-    fail('UNSUPPORTED', 'compile_config: weighted_metrics', 'null', JSON.stringify(config.weighted_metrics));
   return {
     optimizer: optimizerFromKeras(config.optimizer ?? config.optimizer_config) as NonNullable<
       CompileSettings['optimizer']
     >,
     loss: (Array.isArray(loss) && (outputs === 1 || loss.length === 1) ? loss[0] : loss) as CompileSettings['loss'],
     metrics: metricsFromKeras(plain(config.metrics), outputs),
+    weightedMetrics: metricsFromKeras(plain(config.weighted_metrics), outputs),
     lossWeights: plain(config.loss_weights ?? null) as CompileSettings['lossWeights'],
   };
 }
 
 /** Keras 2 nests metrics in lists per output, or gives one name. */
-function metricsFromKeras(given: unknown, outputs: number): NonNullable<CompileSettings['metrics']> {
-  type Metrics = NonNullable<CompileSettings['metrics']>;
-  if (outputs > 1 && (byOutput(given) || (Array.isArray(given) && given.length === outputs))) return given as Metrics;
+function metricsFromKeras(given: unknown, outputs: number): MetricSettings {
+  if (outputs > 1 && (byOutput(given) || (Array.isArray(given) && given.length === outputs)))
+    return given as MetricSettings;
   const flat = [given ?? []].flat(4) as unknown[];
-  return flat.filter((metric) => metric !== null) as unknown as Metrics;
+  return flat.filter((metric) => metric !== null) as unknown as MetricSettings;
 }
 
 /** Keras 2's early files say lr; the value is the same. */

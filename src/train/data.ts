@@ -3,12 +3,21 @@ import { type ArrayInput, NdArray, type NdArrayData } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { FeedValue } from '../engine/compile.ts';
+import type { Labels } from '../layers/losses/loss.ts';
 import { showValue } from '../layers/options.ts';
 import type { OutputObjective } from './compilation.ts';
 import { matchShape, type Network } from './network.ts';
 
 /** An array, or for models of several inputs a list of them: nested lists, typed arrays, or `NdArray`. */
 export type ModelData = ArrayInput | readonly ArrayInput[];
+
+/** Arrays by the names of inputs or outputs. */
+export interface NamedData {
+  readonly [name: string]: ArrayInput | null;
+}
+
+/** What is given for each output: one array, a list in their order, null for those that have none, or an object by their names. */
+export type OutputData = ModelData | readonly (ArrayInput | null)[] | NamedData;
 
 /** Weights of classes by label: `{ 0: 1, 1: 3.5 }`. */
 export type ClassWeight = Readonly<Record<number | string, number>>;
@@ -20,7 +29,7 @@ export interface Column {
   readonly data: NdArrayData;
 }
 
-export interface Dataset {
+export interface Samples {
   readonly count: number;
   readonly inputs: readonly Column[];
   /** One per input; null: none. */
@@ -91,23 +100,50 @@ function column(array: NdArray, data: NdArrayData): Column {
   return { shape: array.shape.slice(1), data };
 }
 
-/** A list of arrays, one per slot of the model. */
-export function listOf(value: unknown, count: number, where: string, what: string): unknown[] {
+const isNamed = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null);
+
+/**
+ * What is given for each input or output of the model: a list in their order, an object by their names, or one value for the only one.
+ *
+ * @param names null: not known yet
+ * @param optional what an object may leave out: those are null
+ */
+export function listOf(
+  value: unknown,
+  names: readonly string[] | null,
+  where: string,
+  what: string,
+  optional = false,
+): unknown[] {
+  const count = names?.length ?? 1;
+  if (isNamed(value)) {
+    const keys = Object.keys(value);
+    const own = names ?? keys;
+    const unknown = keys.filter((key) => !own.includes(key));
+    const missing = own.filter((name) => !keys.includes(name));
+    if (unknown.length || (missing.length && !optional) || own.length !== count)
+      fail('DATA', where, `an array for each ${what}: ${own.join(', ')}`, keys.join(', ') || 'none');
+    return own.map((name) => value[name] ?? null);
+  }
   if (count === 1) return [value];
   if (!Array.isArray(value) || value.length !== count)
     fail(
       'DATA',
       where,
-      `a list of ${count} arrays, one per ${what}`,
+      `a list of ${count} arrays, one per ${what}, or an object by their names (${names?.join(', ')})`,
       Array.isArray(value) ? `a list of ${value.length}` : showValue(value),
     );
   return value;
 }
 
 /** The arrays of the inputs before any check of their values: enough to build a model from. */
-export function inputArrays(x: unknown, count: number, where: string): NdArray[] {
-  return listOf(x, count, where, 'input').map((value, i) => {
-    const name = count === 1 ? `${where}: x` : `${where}: x[${i}]`;
+export function inputArrays(x: unknown, network: Network | null, where: string): NdArray[] {
+  const names = network?.inputs.map(({ name }) => name) ?? null;
+  return listOf(x, names, where, 'input').map((value, i) => {
+    const name = (names?.length ?? 1) === 1 ? `${where}: x` : `${where}: x[${i}]`;
     const array = arrayOf(value, name);
     if (array.rank === 0) fail('SHAPE', name, 'samples along the first axis', 'a single number');
     if (array.shape[0] === 0) fail('DATA', name, 'at least one sample', 'an empty data set');
@@ -116,7 +152,7 @@ export function inputArrays(x: unknown, count: number, where: string): NdArray[]
 }
 
 /** Checked inputs and masks. */
-export function inputColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): Dataset {
+export function inputColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): Samples {
   const count = arrays[0].shape[0];
   const inputs = network.inputs.map((input, i) => {
     const array = arrays[i];
@@ -138,7 +174,8 @@ export function inputColumns(network: Network, arrays: readonly NdArray[], mask:
 }
 
 function maskColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): (Column | null)[] {
-  return listOf(mask, network.inputs.length, `${where}: mask`, 'input').map((value, i) => {
+  const names = network.inputs.map(({ name }) => name);
+  return listOf(mask, names, `${where}: mask`, 'input', true).map((value, i) => {
     if (value === null || value === undefined) return null;
     const array = arrayOf(truthNumbers(value), `${where}: mask`);
     const [count, length] = arrays[i].shape;
@@ -174,14 +211,28 @@ export function targetColumn(
   refuseNonFinite(array, name);
   if (objective.loss.targets === 'indices') {
     const next = `The last layer has ${classes} classes; labels start at 0.`;
-    return { shape: objective.target, data: indices(array, classes, name, 'a label', next) };
+    const allowed = objective.loss.labels?.(objective.prediction);
+    if (!allowed) return { shape: objective.target, data: indices(array, classes, name, 'a label', next) };
+    return { shape: objective.target, data: labels(array, objective.target, allowed, name, next) };
   }
   return { shape: objective.target, data: asFloats(array.data) };
 }
 
-/** The shape of a loss's values for one sample: what sample weights may have. */
-export function valueShape({ loss, target }: OutputObjective): Shape {
-  return loss.targets === 'indices' ? target : target.slice(0, -1);
+/** Whole numbers, each of which the loss takes where it stands. */
+function labels(array: NdArray, target: Shape, { expected, test }: Labels, where: string, next: string): Int32Array {
+  const { data } = array;
+  const width = target[target.length - 1] ?? 1;
+  for (let i = 0; i < data.length; i++)
+    if (!Number.isInteger(data[i]) || !test(data[i], i % width))
+      fail('DATA', `${where}, ${place(pathOf(i, array.shape))}`, expected, String(data[i]), next);
+  return data instanceof Int32Array ? data : Int32Array.from(data);
+}
+
+/** Of weights of one sample, without axes of 1 at the end that the values do not have. */
+function weightShape(own: Shape, values: Shape): Shape {
+  const at = own.length - 1;
+  const needless = own[at] === 1 && (own.length > values.length || values[at] !== 1);
+  return needless ? weightShape(own.slice(0, -1), values) : own;
 }
 
 /** Sample and class weights as one column, or null where there are none. */
@@ -197,8 +248,8 @@ export function weightColumn(
   if (sampleWeight === undefined || sampleWeight === null) return byClass;
   const name = `${where}: sampleWeight`;
   const array = arrayOf(sampleWeight, name);
-  const values = valueShape(objective);
-  const own = array.shape.slice(1);
+  const values = objective.entries;
+  const own = weightShape(array.shape.slice(1), values);
   if (array.shape[0] !== count || own.length > values.length || own.some((d, i) => d !== values[i]))
     fail(
       'SHAPE',
@@ -207,7 +258,7 @@ export function weightColumn(
       formatShape(array.shape),
     );
   refuseNonFinite(array, name);
-  if (!byClass) return column(array, asFloats(array.data));
+  if (!byClass) return { shape: own, data: asFloats(array.data) };
   const perSample = sizeOf(own);
   const inner = sizeOf(byClass.shape);
   const data = Float32Array.from(
@@ -224,9 +275,20 @@ function classColumn(
   count: number,
   where: string,
 ): Column {
-  const shape = valueShape(objective);
+  const shape = objective.entries;
+  if (objective.loss.wholeSequences || (!shape.length && objective.target.length > 1))
+    fail(
+      'UNSUPPORTED',
+      `${where}: classWeight`,
+      'a loss with one value per label',
+      `the loss ${objective.loss.className}, which has one for many`,
+      'Use sampleWeight.',
+    );
   const entries = count * sizeOf(shape);
   const width = target.data.length / entries;
+  const { classAxis = -1 } = objective.loss;
+  if (width > 1 && classAxis !== -1 && classAxis !== objective.target.length)
+    fail('UNSUPPORTED', `${where}: classWeight`, 'classes on the last axis', `axis ${classAxis}`, 'Use sampleWeight.');
   const data = new Float32Array(entries);
   for (let i = 0; i < entries; i++) {
     // One-hot targets: the index of the largest; single values: the value itself.
@@ -244,7 +306,7 @@ function classColumn(
 }
 
 /** The first and the last part of a data set: what is trained on, and what is held out, taken before any shuffling. */
-export function splitDataset(set: Dataset, share: number, where: string): [Dataset, Dataset] {
+export function splitSamples(set: Samples, share: number, where: string): [Samples, Samples] {
   if (!(share > 0 && share < 1))
     fail('ARGUMENT', `${where}: validationSplit`, 'a share between 0 and 1', String(share));
   const at = Math.floor(set.count * (1 - share));
@@ -258,7 +320,7 @@ export function splitDataset(set: Dataset, share: number, where: string): [Datas
   return [rows(set, 0, at), rows(set, at, set.count)];
 }
 
-function rows(set: Dataset, from: number, to: number): Dataset {
+function rows(set: Samples, from: number, to: number): Samples {
   const cut = (c: Column): Column => ({
     shape: c.shape,
     data: c.data.subarray(from * sizeOf(c.shape), to * sizeOf(c.shape)) as NdArrayData,

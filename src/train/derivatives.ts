@@ -3,9 +3,11 @@ import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 import type { CompiledStep, Feed, FeedValue, Result } from '../engine/compile.ts';
-import { type Batch, feedOf, shapesOf } from './batches.ts';
-import { arrayOf, type Dataset, listOf } from './data.ts';
+import { outputShapes } from './assembly.ts';
+import { type Batch, feedOf, shapesOf, wholeBatch } from './batches.ts';
+import { arrayOf, listOf, type Samples } from './data.ts';
 import { type Network, shapesFor } from './network.ts';
+import { inOrder } from './ordering.ts';
 import type { Session } from './session.ts';
 import { prepareStates } from './states.ts';
 import { feedNames, resultOf, shapesKey, traceLossAndGradients, traceVjp } from './steps.ts';
@@ -22,12 +24,12 @@ export interface DerivativeRun {
   readonly session: Session;
   readonly network: Network;
   /** All of it is one batch. */
-  readonly set: Dataset;
+  readonly set: Samples;
   /** The key of the draws, where dropout is to draw; null: it does not. */
   readonly key: Int32Array | null;
 }
 
-const whole = ({ count }: Dataset): Batch => ({ index: 0, from: 0, to: count });
+const whole = ({ count }: Samples): Batch => ({ index: 0, from: 0, to: count });
 
 function feedWhole({ set, key }: DerivativeRun): Record<string, FeedValue> {
   const feed = feedOf(set, null, whole(set));
@@ -66,7 +68,13 @@ export async function runVjp(
 ): Promise<Gradients & { outputs: NdArray[] }> {
   const { session, network, set } = run;
   const shapes = concreteOutputs(run);
-  const given = listOf(outputGradients, shapes.length, 'vjp: outputGradients', 'output').map((g) => g ?? null);
+  const given = listOf(
+    outputGradients,
+    outputShapes(network).map(({ name }) => name),
+    'vjp: outputGradients',
+    'output',
+    true,
+  ).map((g) => g ?? null);
   const feed = feedWhole(run);
   given.forEach((g, i) => {
     if (g === null) return;
@@ -76,7 +84,7 @@ export async function runVjp(
     feed[feedNames.cotangent(i)] = array.data;
   });
   const has = given.map((g) => g !== null);
-  const batch = shapesOf(set, whole(set));
+  const batch = { ...shapesOf(set, whole(set)), memory: session.timeMemory };
   const training = run.key !== null;
   prepareStates(session, network, set.count, false);
   const step = await session.prepare(
@@ -88,14 +96,19 @@ export async function runVjp(
   return { outputs, ...gradientsOf(run, result) };
 }
 
-/** The loss and its gradients. */
+/** The loss and its gradients. Rows are ordered as a step of training orders them, so that both compute the same. */
 export async function runLossAndGradients(run: DerivativeRun, trainer: Trainer): Promise<Gradients & { loss: number }> {
   const { session, network, set } = run;
-  const batch = shapesOf(set, whole(set));
+  const { shapes, rows, feed } = wholeBatch(set, trainer, trainer.keepsRows);
   const training = run.key !== null;
+  const batch = { ...shapes, memory: session.timeMemory };
   const trace = traceLossAndGradients(network, trainer.objective, training, batch);
   const key = `lossAndGradients ${shapesKey(batch)} ${trainer.objectiveKey} ${training}`;
   prepareStates(session, network, set.count, false);
-  const result = await runOnce(session, await session.prepare(key, trace), feedWhole(run));
+  const step = await session.prepare(key, trace);
+  const result = await runOnce(session, step, run.key ? { ...feed(), [feedNames.key]: run.key } : feed());
+  if (rows)
+    for (const name of Object.keys(result))
+      if (name.startsWith('input/')) result[name] = inOrder(result[name], rows, 0);
   return { loss: resultOf(result, 'loss')[0], ...gradientsOf(run, result) };
 }

@@ -25,7 +25,9 @@ export interface FunctionalOptions extends ModelOptions {
 }
 
 /**
- * The model between inputs and outputs. A layer that was applied several times is in it once, with one set of weights.
+ * The model between inputs and outputs. A layer that was applied several times is in it once, with one set of weights; other functional models
+ * with this layer have the same weights, so that what one learns all have learnt (an encoder, and the autoencoder around it). Such models are
+ * trained one at a time. Inputs may also be tensors in the middle of a graph: the model starts there.
  *
  * Errors: ARGUMENT for an input that reaches no output, one that is missing, and a name used twice; SHAPE for a shared layer whose calls need
  * different weights.
@@ -39,7 +41,7 @@ export interface FunctionalOptions extends ModelOptions {
  */
 export function model<Output extends NdArray | NdArray[] = NdArray>(options: FunctionalOptions): Model<Output> {
   const { inputs, outputs, ...own } = options;
-  refuseUnknown(own, ['name', 'seed', 'memoryLimit', 'machine'], 'model');
+  refuseUnknown(own, ['name', 'seed', 'memoryLimit', 'memory', 'machine'], 'model');
   return new Model<Output>(functionalArchitecture(inputs, outputs, own.name ?? 'model'), {
     name: 'functional',
     ...own,

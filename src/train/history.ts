@@ -4,13 +4,37 @@
 export class History {
   /** Epochs that were run, counted from 0. */
   readonly epoch: number[] = [];
+  /** By name; shorter than `epoch` where a value is not there after every epoch, as with `validationFreq`. */
   readonly history: Record<string, number[]> = {};
+  /** What `stop` was given; null: nobody stopped the training, or without saying why. */
+  stopReason: string | null = null;
 
   add(epoch: number, logs: Readonly<Record<string, number>>): void {
     this.epoch.push(epoch);
+    for (const [name, value] of Object.entries(logs)) this.append(name, value);
+  }
+
+  /** Takes over what hooks have changed or added in the logs of the last epoch. @param before the logs that were added */
+  amend(before: Readonly<Record<string, number>>, logs: Readonly<Record<string, number>>): void {
     for (const [name, value] of Object.entries(logs)) {
-      this.history[name] ??= [];
-      this.history[name].push(value);
+      if (!Object.hasOwn(before, name)) this.append(name, value);
+      else this.history[name][this.history[name].length - 1] = value;
     }
+  }
+
+  /** Goes on from the history of an interrupted run. */
+  restore(saved: {
+    readonly epoch: readonly number[];
+    readonly history: Readonly<Record<string, readonly number[]>>;
+    readonly stopReason?: string | null;
+  }): void {
+    this.epoch.push(...saved.epoch);
+    for (const [name, values] of Object.entries(saved.history)) this.history[name] = [...values];
+    this.stopReason = saved.stopReason ?? null;
+  }
+
+  private append(name: string, value: number): void {
+    this.history[name] ??= [];
+    this.history[name].push(value);
   }
 }

@@ -6,34 +6,30 @@ import type { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
+import { checkTimeMemory, type TimeMemory } from '../engine/gradients.ts';
 import type { Layer, OpenShape } from '../layers/layer.ts';
 import type { ApplyOptions, SymbolicInput, SymbolicTensor } from '../layers/symbolic.ts';
-import { chooseBatchSize } from './batches.ts';
+import { Assembly, type Owner } from './assembly.ts';
 import { type Bundled, type BundleSettings, bundleBytes, compileToKeras, writeBundle } from './bundling.ts';
-import type { TrainedModel } from './callbacks.ts';
-import {
-  type Compilation,
-  type CompileSettings,
-  compileSettings,
-  type OutputShape,
-  objectiveOf,
-} from './compilation.ts';
-import {
-  arrayOf,
-  type Column,
-  type Dataset,
-  inputArrays,
-  inputColumns,
-  listOf,
-  type ModelData,
-  splitDataset,
-  targetColumn,
-  weightColumn,
-} from './data.ts';
+import type { Direction, TrainedModel } from './callbacks/callback.ts';
+import { type Compilation, type CompileSettings, compileSettings } from './compilation.ts';
+import type { ModelData, NamedData, OutputData, Samples } from './data.ts';
 import { type DerivativeRun, type Gradients, runLossAndGradients, runVjp } from './derivatives.ts';
+import { metricDirections } from './directions.ts';
+import { runEvaluate } from './evaluate.ts';
 import { explainMasks } from './explain-mask.ts';
-import { checkFitOptions, type FitOptions, type FitSets, runFit, type Verbosity } from './fit.ts';
+import {
+  checkSweep,
+  type FindLearningRateOptions,
+  type FoundLearningRates,
+  sweepLearningRates,
+} from './find-learning-rate.ts';
+import type { FitOptions } from './fit.ts';
+import type { BatchStream } from './given.ts';
 import type { History } from './history.ts';
+import { type Inspection, type InspectOptions, inspectOptions, runInspect } from './inspect.ts';
+import { firstLearningRate, learningRateAt, setLearningRate } from './learning-rate.ts';
+import { runFit } from './loop.ts';
 import { refuseLargeWeights, takingMemory } from './memory.ts';
 import {
   type Architecture,
@@ -46,16 +42,32 @@ import {
 } from './model-options.ts';
 import { nestModel } from './nested.ts';
 import type { Network } from './network.ts';
+import { runPredictOnBatch, runTestOnBatch, runTrainOnBatch } from './on-batch.ts';
+import { overPass, type PassWork } from './over-pass.ts';
+import { TrainingSteps } from './own-loop.ts';
 import { runPredict } from './predict.ts';
-import { ProgressBar, processWriter } from './progress.ts';
+import { requireBuilt, requireCompiled } from './required.ts';
 import { Session, type Values } from './session.ts';
+import { shareNested, shareWeights } from './shared-weights.ts';
 import { readStates, resetStates, statesToSave, writeStates } from './states.ts';
 import { haltedLeaf } from './steps.ts';
+import { makeStepper, type Stepper, type StreamOptions } from './stream.ts';
 import { type ModelStructure, structureOf } from './structure.ts';
 import { formatSummary, type SummaryOptions, summaryTable } from './summary.ts';
 import { modelToKeras } from './to-keras.ts';
-import { type Counters, Trainer } from './trainer.ts';
-import { clearSlots, collectValues, readWeights, restoreValues, slotCount, writeWeights } from './values.ts';
+import type { Counters } from './trainer.ts';
+import { argumentsOf, Sources } from './training.ts';
+import {
+  clearSlots,
+  collectValues,
+  readAverages,
+  readWeights,
+  restoreValues,
+  slotCount,
+  withAverages,
+  writeWeights,
+} from './values.ts';
+import { readWeightsFile, writeWeightsFile } from './weights-file.ts';
 
 /** @template Output of `predict`: one array, or a list for models of several outputs */
 export class Model<Output extends NdArray | NdArray[] = NdArray> implements TrainedModel {
@@ -65,20 +77,34 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private readonly session: Session;
   private readonly counters: Counters = { iteration: 0, learningRate: 0 };
   private readonly memoryLimit: number | undefined;
+  private readonly timeMemory: TimeMemory;
   private network: Network | null = null;
   private layer: Layer | null = null;
   private compilation: Compilation | null = null;
-  private trainer: { readonly key: string; readonly trainer: Trainer } | null = null;
+  private readonly assembly: Assembly;
+  private readonly sources: Sources;
 
   /** Use `sequential`. */
   constructor(architecture: Architecture, options: ModelOptions = {}) {
-    refuseUnknown(options, ['name', 'seed', 'memoryLimit', 'machine'], 'model');
+    refuseUnknown(options, ['name', 'seed', 'memoryLimit', 'memory', 'machine'], 'model');
     this.name = options.name ?? 'sequential';
     this.seed = options.seed ?? 0;
     RandomKey.from(this.seed);
     this.architecture = architecture;
     this.memoryLimit = options.memoryLimit;
     this.session = new Session(options.machine ?? null, options.memoryLimit);
+    this.timeMemory = checkTimeMemory(options.memory ?? 'full', 'model: memory');
+    this.session.timeMemory = this.timeMemory;
+    const owner: Owner = {
+      session: this.session,
+      counters: this.counters,
+      seed: this.seed,
+      network: () => this.network,
+      buildFor: (shape) => this.buildFor(shape),
+      compiled: (where) => this.compiled(where),
+    };
+    this.assembly = new Assembly(owner);
+    this.sources = new Sources(this.assembly, owner);
     const network = architecture.arrange(null);
     if (network) this.place(network);
   }
@@ -92,6 +118,8 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
       for (const { path, spec } of network.weights)
         this.session.declare(path, spec.shape, spec.groups, spec.initializer.values(spec.shape, key.split(path)));
     });
+    if (this.architecture.className === 'Functional') shareWeights(this.session, network);
+    if (this.layer) shareNested(this.session, this.layer, network);
     this.network = network;
   }
 
@@ -107,16 +135,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   }
 
   private builtNetwork(where: string): Network {
-    return (
-      this.network ??
-      fail(
-        'STATE',
-        where,
-        'a model whose input shape is known',
-        'a model that has not seen data',
-        'Start it with `layers.input({ shape })`, or call `build`.',
-      )
-    );
+    return requireBuilt(this.network, where);
   }
 
   /** Builds from the shape of data: the batch and the axes of time stay open. */
@@ -139,9 +158,10 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   // ---- as a part of other models
 
-  /** The model as a layer of other models; there its weights start as they are now, and are theirs from then on. */
+  /** The model as a layer of other models. They have its weights: what one of them learns, all have learnt. */
   asLayer(): Layer {
-    this.layer ??= nestModel(
+    if (this.layer) return this.layer;
+    this.layer = nestModel(
       {
         name: this.name,
         architecture: this.architecture,
@@ -149,12 +169,13 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
       },
       this.name === 'functional' || this.name === 'sequential' ? null : this.name,
     );
+    if (this.network) shareNested(this.session, this.layer, this.network);
     return this.layer;
   }
 
   /**
-   * Applies the model to symbolic tensors, as a layer of another model. All calls share one set of weights, which starts as this model's are
-   * when the other one is made. Throws SHAPE where the inputs do not fit.
+   * Applies the model to symbolic tensors, as a layer of another model. All calls, and this model, share one set of weights. Throws SHAPE where
+   * the inputs do not fit.
    *
    * @example const y = encoder.apply(x);
    */
@@ -234,15 +255,14 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** Replaces all weights. Throws SHAPE, naming the weight, and changes nothing, where one does not fit. */
   setWeights(weights: readonly (NdArray | Parameters<typeof NdArray.from>[0])[]): void {
-    writeWeights(this.session, this.builtNetwork('setWeights'), weights);
+    writeWeights(this.session, this.builtNetwork('setWeights'), weights, this.compilation?.optimizer);
   }
 
   /** The table of layers, shapes and parameter counts; printed, and returned. */
   summary(options: SummaryOptions = {}): string {
     refuseUnknown(options, ['style', 'lineLength', 'showTrainable', 'expandNested', 'print'], 'summary');
-    const slots = slotCount(this.session, haltedLeaf);
-    // Keras counts the iteration and the learning rate among the optimizer's values.
-    const optimizer = slots === null ? null : slots + 2;
+    const optimizer =
+      this.network && slotCount(this.session, this.network, this.compilation?.optimizer ?? null, haltedLeaf);
     const text = formatSummary(
       summaryTable(this.name, this.architecture, this.network, optimizer, options.expandNested),
       options,
@@ -256,199 +276,157 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   /** Sets optimizer, loss and metrics; the optimizer starts anew. Throws ARGUMENT for unknown names, with those that exist. */
   compile(settings: CompileSettings): void {
     const compilation = compileSettings(settings, this.network?.outputs.length ?? 1);
+    this.session.requireUnclaimed('compile');
     this.session.requireRest('compile');
     this.compilation = compilation;
+    this.session.timeMemory = compilation.memory ?? this.timeMemory;
     this.counters.iteration = 0;
-    this.counters.learningRate = compilation.optimizer.config.learningRate;
-    this.session.forget('train ');
-    this.session.forget('evaluate ');
-    this.session.forget('lossAndGradients ');
+    this.counters.learningRate = firstLearningRate(compilation);
+    for (const kind of ['train ', 'evaluate ', 'lossAndGradients ', 'inspect ']) this.session.forget(kind);
     clearSlots(this.session);
-    this.trainer = null;
+    this.assembly.forget();
   }
 
   private compiled(where: string): Compilation {
-    return (
-      this.compilation ??
-      fail(
-        'STATE',
-        where,
-        'a compiled model',
-        'one that is not',
-        "Call `model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy' })` first.",
-      )
-    );
-  }
-
-  /** The optimizer's learning rate; changes hold from the next steps on. */
-  get learningRate(): number {
-    this.compiled('learningRate');
-    return this.counters.learningRate;
-  }
-
-  set learningRate(value: number) {
-    this.compiled('learningRate');
-    if (!(value >= 0) || !Number.isFinite(value)) fail('ARGUMENT', 'learningRate', 'a number from 0 on', String(value));
-    this.counters.learningRate = value;
-  }
-
-  /** Steps of the optimizer so far. */
-  get iterations(): number {
-    return this.counters.iteration;
-  }
-
-  /** Checked data with targets and weights, and the trainer for it. */
-  private objectiveData(
-    x: unknown,
-    y: unknown,
-    { sampleWeight, classWeight, mask }: WeightOptions,
-    where: string,
-  ): { set: Dataset; trainer: Trainer } {
-    const compilation = this.compiled(where);
-    const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
-    const network = this.buildFor(arrays[0].shape);
-    const inputs = inputColumns(network, arrays, mask, where);
-    const count = network.outputs.length;
-    const named = (what: string, i: number) => (count === 1 ? `${where}: ${what}` : `${where}: ${what}[${i}]`);
-    const targets = listOf(y, count, `${where}: y`, 'output').map((value, i) => {
-      if (count > 1 && (value === null || value === undefined)) return null;
-      const target = arrayOf(value, named('y', i));
-      if (target.rank === 0) fail('SHAPE', named('y', i), 'targets along the first axis', 'a single number');
-      return target;
-    });
-    const trainer = this.trainerFor(compilation, network, targets, where);
-    const { outputs } = trainer.objective;
-    if (classWeight && outputs.length > 1)
-      fail(
-        'UNSUPPORTED',
-        `${where}: classWeight`,
-        'a model of one output',
-        `${outputs.length} outputs`,
-        'Use sampleWeight.',
-      );
-    const ownWeight = (i: number) =>
-      count > 1 && isListPerOutput(sampleWeight, count) ? sampleWeight[i] : sampleWeight;
-    const columns = targets.map((): Column | null => null);
-    const weights = targets.map((): Column | null => null);
-    for (const objective of outputs) {
-      const i = objective.output;
-      const { shape } = this.outputShapesByName()[i];
-      const classes = shape[shape.length - 1] ?? 1;
-      const column = targetColumn(targets[i] as NdArray, objective, classes, inputs.count, named('y', i));
-      columns[i] = column;
-      weights[i] = weightColumn(ownWeight(i), classWeight, objective, column, inputs.count, where);
-    }
-    return { set: { ...inputs, targets: columns, weights }, trainer };
-  }
-
-  /** The outputs with their names: those of the layers that they come from. */
-  private outputShapesByName(): OutputShape[] {
-    const network = this.builtNetwork('outputs');
-    const names = network.outputs.map((r) => network.layers[network.calls[r.call].layer].name);
-    return network.outputs.map((r, i) => {
-      const before = names.slice(0, i).filter((name) => name === names[i]).length;
-      return { name: before ? `${names[i]}_${before}` : names[i], shape: network.calls[r.call].shapes[r.output] };
-    });
-  }
-
-  private trainerFor(
-    compilation: Compilation,
-    network: Network,
-    targets: readonly (NdArray | null)[],
-    where: string,
-  ): Trainer {
-    const shapes = targets.map((target) => target?.shape.slice(1) ?? null);
-    const key = shapes.map((shape) => shape?.join('x') ?? '-').join(';');
-    if (this.trainer?.key !== key) {
-      const objective = objectiveOf(compilation, shapes, this.outputShapesByName(), `${where}: y`);
-      const trainer = new Trainer(
-        this.session,
-        network,
-        compilation.optimizer,
-        objective,
-        this.counters,
-        RandomKey.from(this.seed).split('training'),
-      );
-      this.trainer = { key, trainer };
-    }
-    return this.trainer.trainer;
+    return requireCompiled(this.compilation, where);
   }
 
   /**
-   * Trains. Data is checked before anything changes.
+   * The learning rate of the next step; changes hold from there on. With a schedule it follows from the iteration: setting it then throws STATE.
+   */
+  get learningRate(): number {
+    return learningRateAt(this.compiled('learningRate'), this.counters);
+  }
+
+  set learningRate(value: number) {
+    setLearningRate(this.compiled('learningRate'), this.counters, value);
+  }
+
+  /** Updates of the optimizer so far: batches, or with gradientAccumulationSteps that many batches. */
+  get iterations(): number {
+    return Math.floor(this.counters.iteration / (this.compilation?.optimizer.config.gradientAccumulationSteps ?? 1));
+  }
+
+  /** Which values of `loss` and of every metric of the last data, by their names in the logs, are better; null: not known. */
+  metricDirections(): Readonly<Record<string, Direction | null>> {
+    return metricDirections(this.assembly.latest?.objective ?? null);
+  }
+
+  /**
+   * Trains, on arrays or on a stream of batches: a `Dataset`, an iterable of any kind, or a function that gives one for every epoch. Arrays are
+   * checked before anything changes, the batches of a stream as they come.
    *
-   * Errors: STATE before `compile`; DATA and SHAPE for data that does not fit; NUMERIC where the loss or a gradient stops being finite (the
-   * weights stay at the last good step); INTERRUPTED by the signal; MEMORY for a plan that does not fit.
+   * Errors: STATE before `compile` and for a model that is already being trained; DATA and SHAPE for data that does not fit; INTERRUPTED by the
+   * signal (`TrainingInterrupted`); MEMORY for a plan that does not fit. Where something fails on the way, `TrainingFailed` has the history
+   * and says what is kept: NUMERIC where the loss or a gradient stops being finite, the code of the cause for callbacks and data that throw.
    *
    * @returns the history: loss, metrics and their `val_` counterparts per epoch
    * @example const { history } = await model.fit(x, y, { epochs: 10, batchSize: 128, validationSplit: 0.2 });
+   * @example await model.fit(dataset.fromArrays(ids, labels).shuffle().bucketByLength({ tokensPerBatch: 4096 }), { epochs: 3 });
    */
-  async fit(x: ModelData, y: ModelData, options: FitOptions = {}): Promise<History> {
-    checkFitOptions(options);
-    const { set, trainer } = this.objectiveData(x, y, options, 'fit');
-    const sets = this.fitSets(set, options);
-    const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('fit'), sets.training.count, 'fit');
-    return runFit(this, trainer, sets, options, batchSize);
+  fit(x: ModelData | NamedData, y: OutputData, options?: FitOptions): Promise<History>;
+  fit(batches: BatchStream, options?: FitOptions): Promise<History>;
+  async fit(x: unknown, y?: unknown, options?: FitOptions): Promise<History> {
+    return runFit(this.sources.training(this, argumentsOf(x, y, options, 'fit'), false, 'fit'));
   }
 
-  private fitSets(set: Dataset, { validationData, validationSplit }: FitOptions): FitSets {
-    if (validationData) {
-      const [x, y, sampleWeight] = validationData;
-      return { training: set, validation: this.objectiveData(x, y, { sampleWeight }, 'fit: validationData').set };
-    }
-    if (!validationSplit) return { training: set, validation: null };
-    const [training, validation] = splitDataset(set, validationSplit, 'fit');
-    return { training, validation };
+  /**
+   * Trains in a loop of one's own: what `fit` does, a step at a time. Data and options are those of `fit`.
+   *
+   * @example
+   * for await (const step of model.train(x, y, { epochs: 10 })) {
+   *   console.log(step.epoch, step.batch, step.loss, step.learningRate);
+   *   if (step.logs.accuracy > 0.95) break;
+   * }
+   */
+  train(x: ModelData | NamedData, y: OutputData, options?: FitOptions): TrainingSteps;
+  train(batches: BatchStream, options?: FitOptions): TrainingSteps;
+  train(x: unknown, y?: unknown, options?: FitOptions): TrainingSteps {
+    return new TrainingSteps(this.sources.training(this, argumentsOf(x, y, options, 'train'), true, 'train'));
   }
 
-  /** Loss and metrics over data: `{ loss, accuracy }`. */
-  async evaluate(x: ModelData, y: ModelData, options: EvaluateOptions = {}): Promise<Record<string, number>> {
-    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'verbose'], 'evaluate');
-    const { set, trainer } = this.objectiveData(x, y, options, 'evaluate');
-    const batchSize = chooseBatchSize(options.batchSize, this.builtNetwork('evaluate'), set.count, 'evaluate');
-    const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
-    return trainer.evaluate(set, batchSize, (done, logs) => bar?.update(done, logs));
+  /** Loss and metrics over arrays or a stream of batches: `{ loss, accuracy }`. */
+  evaluate(x: ModelData | NamedData, y: OutputData, options?: EvaluateOptions): Promise<Record<string, number>>;
+  evaluate(batches: BatchStream, options?: EvaluateOptions): Promise<Record<string, number>>;
+  async evaluate(x: unknown, y?: unknown, given?: EvaluateOptions): Promise<Record<string, number>> {
+    const { options, ...data } = argumentsOf(x, y, given, 'evaluate');
+    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask', 'batchSize', 'steps', 'verbose'], 'evaluate');
+    const source = this.sources.evaluation(data.x, data.y, options, 'evaluate');
+    const work = (pass: PassWork) => runEvaluate({ ...pass, session: this.session });
+    return (await overPass(source, options, 'evaluate', work)).logs;
   }
 
-  /** One step of training on one batch: `{ loss, ...metrics }` of this batch before the step. */
-  async trainOnBatch(x: ModelData, y: ModelData, options: WeightOptions = {}): Promise<Record<string, number>> {
+  /**
+   * One step of training on one batch: `{ loss, ...metrics }` of this batch alone, before the step, as in Keras 3; nothing is carried on to the
+   * next call but weights, optimizer, and the states of stateful layers.
+   */
+  async trainOnBatch(
+    x: ModelData | NamedData,
+    y: OutputData,
+    options: WeightOptions = {},
+  ): Promise<Record<string, number>> {
     refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask'], 'trainOnBatch');
-    const { set } = this.objectiveData(x, y, options, 'trainOnBatch');
-    const history = await runFit(
-      this,
-      (this.trainer as { trainer: Trainer }).trainer,
-      { training: set, validation: null },
-      { verbose: 0, shuffle: false },
-      set.count,
-    );
-    return Object.fromEntries(Object.entries(history.history).map(([name, values]) => [name, values[0]]));
+    const { set, trainer } = this.assembly.objective(x, y, options, 'trainOnBatch');
+    return runTrainOnBatch(this.session, trainer, set);
+  }
+
+  /** Loss and metrics of one batch, whatever its size. */
+  async testOnBatch(
+    x: ModelData | NamedData,
+    y: OutputData,
+    options: WeightOptions = {},
+  ): Promise<Record<string, number>> {
+    refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask'], 'testOnBatch');
+    const { set, trainer } = this.assembly.objective(x, y, options, 'testOnBatch');
+    return runTestOnBatch(this.session, trainer, set);
+  }
+
+  /** What the function `findLearningRate` does. */
+  async findLearningRate(x: ModelData, y: ModelData, given: FindLearningRateOptions = {}): Promise<FoundLearningRates> {
+    const { sampleWeight, classWeight, mask, ...options } = given;
+    checkSweep(options);
+    const data = this.assembly.objective(x, y, { sampleWeight, classWeight, mask }, 'findLearningRate');
+    const { session, counters } = this;
+    const network = this.builtNetwork('findLearningRate');
+    return sweepLearningRates({ session, counters, network, ...data }, options);
+  }
+
+  /** The weights in the order of `getWeights`, with moving averages for those that train. Throws STATE where the optimizer keeps none. */
+  averagedWeights(): NdArray[] {
+    return readAverages(this.session, this.builtNetwork('averagedWeights'));
+  }
+
+  /**
+   * Runs `work` while the moving averages are the model's weights, and puts the weights back. Throws STATE where the optimizer keeps none.
+   *
+   * @example const { loss } = await model.withAveragedWeights(() => model.evaluate(x, y));
+   */
+  withAveragedWeights<T>(work: () => T | Promise<T>): Promise<T> {
+    return withAverages(this.session, this.builtNetwork('withAveragedWeights'), work);
   }
 
   // ---- running
 
-  private inputData(x: unknown, mask: unknown, where: string): { set: Dataset; network: Network } {
-    const arrays = inputArrays(x, this.network?.inputs.length ?? 1, where);
-    const network = this.buildFor(arrays[0].shape);
-    return { set: inputColumns(network, arrays, mask, where), network };
+  /** The outputs for arrays or a stream of batches: one array, or a list in the order of the model's outputs. */
+  async predict(x: ModelData | NamedData | BatchStream, options: PredictOptions = {}): Promise<Output> {
+    refuseUnknown(options, ['batchSize', 'mask', 'steps', 'verbose'], 'predict');
+    const source = this.sources.prediction(x, options, 'predict');
+    const network = () => this.builtNetwork('predict');
+    const work = (pass: PassWork) => runPredict({ ...pass, session: this.session, network });
+    return oneOrList(await overPass(source, options, 'predict', work)) as Output;
   }
 
-  /** The outputs for inputs: one array, or a list in the order of the model's outputs. */
-  async predict(x: ModelData, options: PredictOptions = {}): Promise<Output> {
-    refuseUnknown(options, ['batchSize', 'mask', 'verbose'], 'predict');
-    const { set, network } = this.inputData(x, options.mask, 'predict');
-    const batchSize = chooseBatchSize(options.batchSize, network, set.count, 'predict');
-    const bar = progressBar(options.verbose, Math.ceil(set.count / batchSize));
-    return oneOrList(
-      await runPredict(this.session, network, set, batchSize, (done) => bar?.update(done, {})),
-    ) as Output;
+  /** The outputs for one batch, whatever its size. */
+  async predictOnBatch(x: ModelData | NamedData, options: Pick<PredictOptions, 'mask'> = {}): Promise<Output> {
+    refuseUnknown(options, ['mask'], 'predictOnBatch');
+    const { set, network } = this.assembly.inputs(x, options.mask, 'predictOnBatch');
+    return oneOrList(await runPredictOnBatch(this.session, network, set)) as Output;
   }
 
   /** What a derivative runs on; with `training`, dropout draws as in the next step. */
-  private derivativeRun(network: Network, set: Dataset, training: boolean): DerivativeRun {
-    const key = training
-      ? RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration).toInt32()
-      : null;
-    return { session: this.session, network, set, key };
+  private derivativeRun(network: Network, set: Samples, training = false): DerivativeRun {
+    const key = () => RandomKey.from(this.seed).split('training').split('step').split(this.counters.iteration);
+    return { session: this.session, network, set, key: training ? key().toInt32() : null };
   }
 
   /**
@@ -463,11 +441,8 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     options: DerivativeOptions = {},
   ): Promise<Gradients & { outputs: Output }> {
     refuseUnknown(options, ['training', 'mask'], 'vjp');
-    const { set, network } = this.inputData(x, options.mask, 'vjp');
-    const { outputs, ...gradients } = await runVjp(
-      this.derivativeRun(network, set, options.training ?? false),
-      outputGradients,
-    );
+    const { set, network } = this.assembly.inputs(x, options.mask, 'vjp');
+    const { outputs, ...gradients } = await runVjp(this.derivativeRun(network, set, options.training), outputGradients);
     return { outputs: oneOrList(outputs) as Output, ...gradients };
   }
 
@@ -478,9 +453,15 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     options: WeightOptions & DerivativeOptions = {},
   ): Promise<Gradients & { loss: number }> {
     refuseUnknown(options, ['sampleWeight', 'classWeight', 'mask', 'training'], 'lossAndGradients');
-    const { set, trainer } = this.objectiveData(x, y, options, 'lossAndGradients');
-    const run = this.derivativeRun(this.builtNetwork('lossAndGradients'), set, options.training ?? false);
+    const { set, trainer } = this.assembly.objective(x, y, options, 'lossAndGradients');
+    const run = this.derivativeRun(this.builtNetwork('lossAndGradients'), set, options.training);
     return runLossAndGradients(run, trainer);
+  }
+
+  /** What the function `inspect` does. */
+  async inspect(x: ModelData | NamedData, options: InspectOptions = {}): Promise<Inspection> {
+    const { set, network, trainer } = this.assembly.inspected(x, inspectOptions(options));
+    return runInspect({ ...this.derivativeRun(network, set, options.training), trainer }, options.layers);
   }
 
   /** What the compiler made of the steps that have run: graph, program, memory map and operation counts, as text. */
@@ -521,6 +502,19 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     if (this.network) resetStates(this.session, this.network, options);
   }
 
+  /**
+   * The model one time step at a time, with its weights as they are at each step: `step` gives what `predict` would for the sequences so far.
+   * Rejects with UNSUPPORTED, naming the layer and the reason, for models that need whole sequences: bidirectional layers, goBackwards,
+   * attention, convolution that sees later steps.
+   *
+   * @example
+   * const stepper = await model.stream({ rows: 1 });
+   * for (const x of readings) alarm(stepper.step(x).data[0]); // x: a Float32Array of the features
+   */
+  stream(options: StreamOptions = {}): Promise<Stepper<Output>> {
+    return makeStepper<Output>(this.session, this.builtNetwork('stream'), options, this.memoryLimit);
+  }
+
   /** The text of `explainMask(model)`. */
   explainMask(options: { readonly inputMask?: boolean } = {}): string {
     refuseUnknown(options, ['inputMask'], 'explainMask');
@@ -542,14 +536,17 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
       config: this.toKerasConfig(),
       ...collectValues(this.session, network, this.compilation !== null),
       states: statesToSave(this.session, network),
-      counters: this.compilation && { ...this.counters },
+      counters: this.compilation && {
+        iteration: this.counters.iteration,
+        learningRate: Math.max(0, this.learningRate),
+      },
       seed: this.seed,
     };
   }
 
   /** Puts back what `bundled` gave, after `compile`. */
   restore(weights: ReadonlyMap<string, Values>, slots: ReadonlyMap<string, Values>, counters: Counters | null): void {
-    restoreValues(this.session, this.builtNetwork('restore'), this.compilation?.optimizer.slots ?? [], weights, slots);
+    restoreValues(this.session, this.builtNetwork('restore'), this.compilation?.optimizer ?? null, weights, slots);
     if (counters) Object.assign(this.counters, counters);
   }
 
@@ -561,27 +558,23 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     await writeBundle(path, this.bundled(), settings);
   }
 
+  /** Writes the weights, and the optimizer's values, as `.safetensors`. Throws IO where the disk refuses. */
+  async saveWeights(path: string): Promise<void> {
+    await writeWeightsFile(path, this.bundled());
+  }
+
+  /** Reads what `saveWeights` wrote, the optimizer's values where this model is compiled. Throws IO and FORMAT. */
+  async loadWeights(path: string): Promise<void> {
+    const { weights, slots, counters } = await readWeightsFile(path);
+    this.restore(weights, slots, this.compilation && counters);
+  }
+
   /** The bytes of `save`, for browsers. */
   toBytes(settings: BundleSettings = {}): Uint8Array {
     return bundleBytes(this.bundled(), settings);
   }
 }
 
-/** Whether weights are a list with one entry, an array or null, for every output. */
-function isListPerOutput(value: unknown, count: number): value is unknown[] {
-  return (
-    Array.isArray(value) && value.length === count && value.every((own) => own === null || typeof own === 'object')
-  );
-}
-
 function oneOrList<T>(list: T[]): T | T[] {
   return list.length === 1 ? list[0] : list;
-}
-
-function progressBar(verbose: Verbosity | undefined, target: number): ProgressBar | null {
-  const { write, dynamic, terminal } = processWriter();
-  const level = verbose === 'auto' ? (terminal ? 1 : 2) : (verbose ?? 0);
-  return level
-    ? new ProgressBar({ target, verbose: level, dynamic, write, now: () => performance.now() / 1000 })
-    : null;
 }

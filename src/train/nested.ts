@@ -1,9 +1,12 @@
 /** A model as a layer of another one: its layers keep their names under the name of the model, and calls of it share its weights. */
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
+import type { InTime, InTimeCall } from '../layers/in-time.ts';
 import { defineLayer, type Layer, makeLayer, type OpenShape } from '../layers/layer.ts';
+import { memoriesOf, planInTime } from './in-time.ts';
 import type { Architecture } from './model-options.ts';
-import { type Network, shapesFor, statesOf, traceNetwork } from './network.ts';
+import { keepsRows, type Network, shapesFor, statesOf, traceNetwork } from './network.ts';
+import { modelToKeras } from './to-keras.ts';
 
 /** What a nested model is, for summaries, pictures and writers of files. */
 export interface NestedModel {
@@ -48,6 +51,16 @@ function networkFor({ architecture }: NestedModel, inputs: readonly OpenShape[],
   return network;
 }
 
+function networkOfSteps(
+  { architecture }: NestedModel,
+  inputs: readonly OpenShape[],
+  kinds: readonly InTime[],
+): Network {
+  const [first] = inputs;
+  const open = kinds[0] === 'steps' ? [first[0], null, ...first.slice(2)] : first;
+  return (architecture.arrange(null) ?? architecture.arrange(open)) as Network;
+}
+
 /**
  * The layer that stands for a model.
  *
@@ -79,21 +92,30 @@ export function nestModel(model: NestedModel, name: string | null, trainable = t
           ...(values && { initializer: { ...spec.initializer, values: () => values as never } }),
         };
       }),
+    writeKeras: (own: Layer, name: string) =>
+      modelToKeras(name, architecture, architecture.arrange(null), null, own.trainable),
+    keepsRows: () => known !== null && keepsRows(known as Network),
     carried: (_config: unknown, inputs: readonly OpenShape[], path: string) =>
       statesOf(networkFor(model, inputs, path)).map(({ path: own, shape }) => ({ name: own, shape })),
     outputs: (_config: unknown, inputs: readonly OpenShape[], path: string) =>
       shapesFor(networkFor(model, inputs, path), inputs, path),
+    inTime(_config: unknown, { inputs, shapes, path, limit }: InTimeCall) {
+      const plan = planInTime(networkFor(model, shapes, path), inputs, `${path}/`);
+      if (plan.limit) limit(plan.limit.steps);
+      return plan.outputs;
+    },
     call: (_config: unknown, call: Parameters<Layer['definition']['call']>[1]) => {
-      const network = networkFor(
-        model,
-        call.inputs.map(({ shape }) => shape),
-        call.path,
-      );
+      const { memory } = call;
+      const shapes = call.inputs.map(({ shape }): OpenShape => shape);
+      // One step of a sequence is there, whatever the length that the model was made for.
+      const network = memory ? networkOfSteps(model, shapes, memory.inputs) : networkFor(model, shapes, call.path);
+      const memoryOf = memory && memoriesOf(network, planInTime(network, memory.inputs, `${call.path}/`), memory);
       return traceNetwork(network, call.inputs, call.masks, (path) => call.weights[path], {
         training: call.training,
         random: () => call.random,
         carriedOf: (path) => call.carried?.[path],
         prefix: `${call.path}/`,
+        ...(memoryOf && { memoryOf }),
       });
     },
   };

@@ -2,13 +2,16 @@
  * Layers placed beside each other: every layer with its name, every call with its inputs, every weight with its path. A model of any shape
  * is a list of calls in an order in which inputs come before their use; a Sequential model is a chain of them.
  */
-import { fail, UnrolledError } from '../core/errors.ts';
+import { fail } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { formatShape, type Shape } from '../core/shape.ts';
 import type { DType } from '../ir/graph.ts';
+import type { StepMemory } from '../layers/in-time.ts';
 import type { InputRange, Layer, LayerRandom, OpenShape } from '../layers/layer.ts';
 import { classToSnake } from '../layers/names.ts';
+import { observerOf } from '../layers/observer.ts';
 import type { Regularizer } from '../layers/regularizers.ts';
+import type { CallArguments } from '../layers/symbolic.ts';
 import type { WeightSpec } from '../layers/weight.ts';
 import { mul } from '../ops/pointwise.ts';
 import { uniform } from '../ops/random.ts';
@@ -34,6 +37,8 @@ export interface Call {
   readonly masks?: readonly (Reference | null)[];
   /** One per output. */
   readonly shapes: readonly OpenShape[];
+  /** What the call says otherwise than its layer and its model. */
+  readonly given?: CallArguments;
 }
 
 export interface PlacedWeight {
@@ -143,6 +148,8 @@ export interface ForwardResult {
   readonly carried: Readonly<Record<string, Tensor>>;
   /** Single numbers that layers add to the loss. */
   readonly losses: readonly Tensor[];
+  /** One per output: what its layer hands to a loss of its own, by name. */
+  readonly beside: readonly Readonly<Record<string, Tensor>>[];
 }
 
 /** A state that a layer keeps between batches. */
@@ -165,10 +172,18 @@ export function statesOf(network: Network): PlacedState[] {
   return [...states.values()];
 }
 
+/** Whether rows must stay in their places: a layer goes on in the next batch, or holds values for each row. */
+export function keepsRows(network: Network): boolean {
+  return (
+    statesOf(network).length > 0 ||
+    network.layers.some(({ layer }) => layer.definition.keepsRows?.(layer.config) ?? false)
+  );
+}
+
 /** The penalties that the outputs of a layer pay, for one sample on average. */
-function activityLosses({ config }: Layer, outputs: readonly Tensor[]): Tensor[] {
+function activityLosses({ config, definition }: Layer, outputs: readonly Tensor[]): Tensor[] {
   const regularizer = (config.activityRegularizer ?? null) as Regularizer | null;
-  if (!regularizer) return [];
+  if (!regularizer || definition.ownPenalties) return [];
   return outputs.map((y) => mul(regularizer.penalty(y), 1 / Math.max(1, y.shape[0] ?? 1)));
 }
 
@@ -176,6 +191,7 @@ function activityLosses({ config }: Layer, outputs: readonly Tensor[]): Tensor[]
 export interface CallResult {
   readonly outputs: readonly Tensor[];
   readonly masks: readonly (Tensor | null)[];
+  readonly beside?: readonly Readonly<Record<string, Tensor>>[];
 }
 
 /** How a network is written. */
@@ -185,6 +201,8 @@ export interface TraceOptions {
   random(call: number, name: string): LayerRandom;
   /** What a stateful layer kept of the batch before, by path. */
   carriedOf?(path: string): Tensor | undefined;
+  /** Where the network runs one step at a time: what a call is given to remember the steps before; undefined where it needs nothing. */
+  memoryOf?(call: number): StepMemory | undefined;
   /** Where the network stands in another one: `encoder/`. Default: it is the whole. */
   readonly prefix?: string;
   /** Told what every call was given and gave. */
@@ -203,7 +221,7 @@ export function traceNetwork(
   inputs: readonly Tensor[],
   masks: readonly (Tensor | null)[],
   weightOf: (path: string) => Tensor,
-  { training, random, prefix = '', watch, carriedOf }: TraceOptions,
+  { training, random, prefix = '', watch, carriedOf, memoryOf }: TraceOptions,
 ): ForwardResult {
   const results: CallResult[] = [];
   const updates: Record<string, Tensor> = {};
@@ -232,19 +250,29 @@ export function traceNetwork(
       const before = carried[`${name}/${state}`] ?? carriedOf?.(`${name}/${state}`);
       if (before) kept[state] = before;
     }
-    const result = layer.definition.call(layer.config, {
+    const config = call.given ? { ...layer.config, ...call.given.options } : layer.config;
+    const result = layer.definition.call(config, {
       inputs: own,
       masks: ownMasks,
       weights,
-      training,
+      training: call.given?.training ?? training,
       random: random(index, path),
       carried: kept,
+      memory: memoryOf?.(index),
       path,
     });
     for (const [key, value] of Object.entries(result.updates ?? {})) updates[`${name}/${key}`] = value;
     for (const [key, value] of Object.entries(result.carried ?? {})) carried[`${name}/${key}`] = value;
     losses.push(...activityLosses(layer, result.outputs), ...(result.losses ?? []));
     watch?.(index, own, ownMasks, result);
+    observerOf(graph)?.call({
+      path,
+      className: layer.className,
+      inputs: own,
+      outputs: result.outputs,
+      masks: result.masks,
+      weights: Object.fromEntries(Object.entries(weights).map(([key, weight]) => [`${path}/${key}`, weight])),
+    });
     results.push(result);
   });
   graph.path = before;
@@ -254,6 +282,7 @@ export function traceNetwork(
     updates,
     carried,
     losses,
+    beside: network.outputs.map((r) => results[r.call].beside?.[r.output] ?? {}),
   };
 }
 
@@ -268,7 +297,14 @@ export function keyedRandom(key: Tensor | null) {
     let draws = 0;
     return {
       uniform(shape: Shape, seed: number | null = null) {
-        if (!key) throw new UnrolledError('INTERNAL', `${name}: a random draw without a key`);
+        if (!key)
+          fail(
+            'UNSUPPORTED',
+            name,
+            'random draws in training alone',
+            '`training: true` at a call of a layer that draws',
+            'Use `model.vjp(x, g, { training: true })` for outputs with dropout.',
+          );
         const base =
           seed === null
             ? call * drawsPerCall
@@ -289,7 +325,7 @@ export function shapesFor(network: Network, inputs: readonly OpenShape[], path =
       fed >= 0
         ? [inputs[fed].map((d, i) => d ?? network.inputs[fed].shape[i])]
         : layer.definition.outputs(
-            layer.config,
+            { ...layer.config, ...call.given?.options },
             call.inputs.map((r) => shapes[r.call][r.output]),
             path ? `${path}/${name}` : name,
           ),

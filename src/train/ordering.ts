@@ -2,7 +2,8 @@
  * Rows of a batch ordered by length, so that loops over time leave out what is padding (`engine/active-rows.ts`). Users never sort: the order
  * is undone in what they get back.
  */
-import type { Column, Dataset } from './data.ts';
+import type { NdArrayData } from '../core/array.ts';
+import type { Column, Samples } from './data.ts';
 
 const right = 1;
 const left = 2;
@@ -15,7 +16,7 @@ export interface Padding {
 }
 
 /** The padding of a data set: of its mask, or of ids, where 0 is padding. Null where it has none or the model has several inputs. */
-export function paddingOf(set: Dataset): Padding | null {
+export function paddingOf(set: Samples): Padding | null {
   if (set.inputs.length !== 1) return null;
   const column = set.masks[0] ?? idColumn(set.inputs[0]);
   if (!column || column.shape[0] < 2) return null;
@@ -56,4 +57,13 @@ export function orderRows({ length, lengths, sides }: Padding, rows: Int32Array)
   }
   if (!side || shortest === length || rows.length < 2) return null;
   return rows.slice().sort((a, b) => lengths[b] - lengths[a]);
+}
+
+/** Values of the rows of a batch, in the order of its samples again. @param from the first sample of the batch */
+export function inOrder<T extends NdArrayData>(values: T, rows: Int32Array | null, from: number): T {
+  if (!rows) return values;
+  const size = values.length / rows.length;
+  const ordered = values.slice() as T;
+  rows.forEach((sample, r) => ordered.set(values.subarray(r * size, (r + 1) * size), (sample - from) * size));
+  return ordered;
 }

@@ -1,69 +1,82 @@
-/** Outputs for a data set, batch by batch. */
+/** Outputs for data, batch by batch. */
 import { NdArray, type NdArrayData } from '../core/array.ts';
-import type { Shape } from '../core/shape.ts';
-import { batchesOf, Pace, walkBatches } from './batches.ts';
-import type { Dataset } from './data.ts';
+import { fail } from '../core/errors.ts';
+import { formatShape, type Shape, sameShape } from '../core/shape.ts';
+import type { CompiledStep } from '../engine/compile.ts';
+import type { ReadyBatch } from './batches.ts';
+import { limited } from './evaluate.ts';
 import { type Network, shapesFor, statesOf } from './network.ts';
+import { inOrder } from './ordering.ts';
 import type { Session } from './session.ts';
-import { checkEvenBatches, prepareStates } from './states.ts';
+import { prepareStates } from './states.ts';
 import { resultOf, shapesKey, tracePredict } from './steps.ts';
+import { type NextBatch, Pace, walkBatches } from './walk.ts';
 
-/** One array per output, all samples in their order. */
-export async function runPredict(
-  session: Session,
-  network: Network,
-  set: Dataset,
-  batchSize: number,
-  each: (done: number) => void,
-): Promise<NdArray[]> {
-  checkEvenBatches(network, set.count, batchSize, 'predict');
-  const parts: NdArrayData[][] = network.outputs.map(() => []);
-  let done = 0;
-  const walk = walkBatches({
-    session,
-    set,
-    batches: batchesOf(set.count, batchSize),
-    order: null,
-    pace: new Pace(),
-    limit: Number.POSITIVE_INFINITY,
-    stepFor(shapes) {
-      prepareStates(session, network, shapes.inputs[0][0]);
-      return session.prepare(`predict ${shapesKey(shapes)}`, tracePredict(network, shapes));
-    },
-    keepsRows: statesOf(network).length > 0,
-  });
-  for await (const { batches, results, rows } of walk) {
-    results.forEach((result, b) => {
-      for (let i = 0; i < parts.length; i++)
-        parts[i].push(inOrder(resultOf(result, `y${i}`), rows[b], batches[b].from));
-    });
-    done += results.length;
-    each(done);
-  }
-  const shapes = shapesFor(
-    network,
-    set.inputs.map(({ shape }) => [set.count, ...shape]),
-  );
-  return shapes.map((shape, i) => joinRows(parts[i], shape as Shape));
+export interface Predicting {
+  readonly session: Session;
+  /** Known when the first batch is there. */
+  readonly network: () => Network;
+  readonly next: NextBatch;
+  /** Batches at most; null: all. */
+  readonly steps: number | null;
+  readonly where: string;
+  each?(done: number): void;
 }
 
-/** The rows of a batch, in the order of its samples again. */
-function inOrder(values: NdArrayData, rows: Int32Array | null, from: number): NdArrayData {
-  if (!rows) return values;
-  const size = values.length / rows.length;
-  const ordered = values.slice() as NdArrayData;
-  rows.forEach((sample, r) => ordered.set(values.subarray(r * size, (r + 1) * size), (sample - from) * size));
-  return ordered;
+/** One array per output, all samples in their order. */
+export async function runPredict({ session, network, next, steps, where, each }: Predicting): Promise<NdArray[]> {
+  const parts: NdArray[][] = [];
+  let done = 0;
+  const traced = ({ shapes }: ReadyBatch): [string, ReturnType<typeof tracePredict>] => [
+    `predict ${shapesKey(shapes)}`,
+    tracePredict(network(), shapes),
+  ];
+  const walk = walkBatches({
+    session,
+    pace: new Pace(),
+    next: limited(next, steps),
+    stepFor(batch): Promise<CompiledStep> {
+      prepareStates(session, network(), batch.samples);
+      return session.prepare(...traced(batch));
+    },
+    stepAhead: (batch) =>
+      statesOf(network()).length && session.stateRows !== batch.samples ? null : session.prepareNow(...traced(batch)),
+  });
+  for await (const { batches, results } of walk) {
+    results.forEach((result, b) => {
+      const { rows, from, shapes } = batches[b];
+      shapesFor(network(), shapes.inputs).forEach((shape, i) => {
+        parts[i] ??= [];
+        parts[i].push(NdArray.from(inOrder(resultOf(result, `y${i}`), rows, from), shape as Shape));
+      });
+    });
+    done += results.length;
+    each?.(done);
+  }
+  if (!parts.length) fail('DATA', where, 'at least one batch', 'none');
+  return parts.map((own) => joinRows(own, where));
 }
 
 /** The rows of all batches under each other. */
-function joinRows(parts: readonly NdArrayData[], shape: Shape): NdArray {
-  const total = parts.reduce((n, part) => n + part.length, 0);
-  const joined = new (parts[0].constructor as { new (n: number): NdArrayData })(total);
+function joinRows(parts: readonly NdArray[], where: string): NdArray {
+  const [first] = parts;
+  const inner = first.shape.slice(1);
+  const total = parts.reduce((n, { data }) => n + data.length, 0);
+  const joined = new (first.data.constructor as { new (n: number): NdArrayData })(total);
   let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
+  let rows = 0;
+  for (const { data, shape } of parts) {
+    if (!sameShape(shape.slice(1), inner))
+      fail(
+        'SHAPE',
+        where,
+        `outputs of one shape in all batches, such as ${formatShape(first.shape)}`,
+        formatShape(shape),
+        'Use predictOnBatch for batches of different lengths.',
+      );
+    joined.set(data, at);
+    at += data.length;
+    rows += shape[0];
   }
-  return NdArray.from(joined, shape);
+  return NdArray.from(joined, [rows, ...inner]);
 }

@@ -9,12 +9,15 @@ import {
   compileStep,
   type Feed,
   type Result,
+  type StagedFeeds,
   type StepBuilder,
   type TracedStep,
 } from '../engine/compile.ts';
+import type { TimeMemory } from '../engine/gradients.ts';
 import { StateSpace } from '../engine/state.ts';
 import { openMachine } from '../vm/open.ts';
 import type { Machine } from '../vm/vm.ts';
+import type { SharedValue, ValueHolder } from './shared-weights.ts';
 
 export type Values = Float32Array | Float64Array;
 
@@ -46,6 +49,14 @@ export class Session {
   private space: StateSpace | null = null;
   private tail: Promise<unknown> = Promise.resolve();
   private running = 0;
+  private claimed: string | null = null;
+  private readonly fetched = new Map<SharedValue, { readonly owner: ValueHolder; readonly version: number }>();
+  /** Values that other models have too, by name. */
+  readonly shared = new Map<string, SharedValue>();
+  /** Grows whenever values may have changed. */
+  version = 0;
+  /** What training keeps of the steps of a sequence. */
+  timeMemory: TimeMemory = 'full';
   /** Rows whose recurrent states are kept (`states.ts`); null: none. */
   stateRows: number | null = null;
 
@@ -62,6 +73,12 @@ export class Session {
     if (this.space) this.move(this.space, name, declaration);
   }
 
+  /** Takes a value away; its room is used again. */
+  remove(name: string): void {
+    this.requireRest(name);
+    if (this.declared.delete(name)) this.space?.remove(name);
+  }
+
   has(name: string): boolean {
     return this.declared.has(name);
   }
@@ -74,15 +91,62 @@ export class Session {
     return (this.declared.get(name) as Declaration).shape;
   }
 
+  /** Column groups that stand interleaved in memory. */
+  groupsOf(name: string): number {
+    return (this.declared.get(name) as Declaration).groups;
+  }
+
+  /** Whether no step runs, so that values may be read. */
+  get isAtRest(): boolean {
+    return this.running === 0;
+  }
+
+  /** What the steps run on. */
+  machine(): Promise<Machine> {
+    return this.open();
+  }
+
+  /** Says that other models have a value too: who wrote it last owns it, and others fetch it from there. */
+  share(name: string, value: SharedValue): void {
+    this.shared.set(name, value);
+  }
+
+  /** Takes what other models have written. Throws STATE while one of them runs. */
+  private fetch(name: string, value: SharedValue): void {
+    const { owner } = value;
+    if (owner === this) return;
+    const last = this.fetched.get(value);
+    if (last?.owner === owner && last.version === owner.version) return;
+    const values = owner.get(value.name);
+    this.fetched.set(value, { owner, version: owner.version });
+    this.version++;
+    this.write(name, values);
+  }
+
+  private own(name: string): void {
+    const value = this.shared.get(name);
+    if (!value) return;
+    value.owner = this;
+    value.name = name;
+  }
+
   /** A copy, in logical order. */
   get(name: string): Values {
     this.requireRest(name);
+    const value = this.shared.get(name);
+    if (value) this.fetch(name, value);
     if (this.space) return this.space.get(name);
     return (this.declared.get(name) as Declaration).values.slice();
   }
 
   set(name: string, values: Values): void {
     this.requireRest(name);
+    this.version++;
+    this.own(name);
+    this.write(name, values);
+  }
+
+  private write(name: string, values: Values): void {
     const declaration = this.declared.get(name) as Declaration;
     if (this.space) this.space.set(name, values);
     else declaration.values = values.slice();
@@ -128,7 +192,10 @@ export class Session {
   }
 
   private async stepOf(key: string, trace: (builder: StepBuilder) => TracedStep): Promise<CompiledStep> {
-    const space = await this.attached();
+    return this.stepIn(await this.attached(), key, trace);
+  }
+
+  private stepIn(space: StateSpace, key: string, trace: (builder: StepBuilder) => TracedStep): CompiledStep {
     const step = this.steps.get(key) ?? compileStep(space, key.split(' ')[0], trace, { memoryLimit: this.memoryLimit });
     // The last one used stands at the end; the one at the front is given up first.
     this.steps.delete(key);
@@ -140,16 +207,57 @@ export class Session {
     return step;
   }
 
+  /** The compiled step of a key at once, also while another one runs; null where the machine is not open yet. Its state must be declared. */
+  prepareNow(key: string, trace: (builder: StepBuilder) => TracedStep): CompiledStep | null {
+    return this.space && this.stepIn(this.space, key, trace);
+  }
+
   /** Runs a step once for every feed, in one hand-over. */
   run(step: CompiledStep, feeds: readonly Feed[]): Promise<Result[]> {
-    return this.queue(async () => {
-      this.running++;
-      try {
-        return await step.run(feeds);
-      } finally {
-        this.running--;
-      }
-    });
+    return this.queue(() => this.whileRunning(() => step.run(feeds)));
+  }
+
+  /** Runs what was staged. @param late what is known only when its turn has come */
+  runStaged(staged: StagedFeeds, late: () => readonly Feed[]): Promise<Result[]> {
+    return this.queue(() => this.whileRunning(() => staged.run(late())));
+  }
+
+  private async whileRunning<T>(work: () => Promise<T>): Promise<T> {
+    for (const [name, value] of this.shared) this.fetch(name, value);
+    // While it is trained, a model writes its weights; else it reads them.
+    if (this.claimed !== null) for (const name of this.shared.keys()) this.own(name);
+    this.running++;
+    try {
+      return await work();
+    } finally {
+      this.running--;
+      this.version++;
+    }
+  }
+
+  /**
+   * Says that the model is trained from now on. Throws STATE where it already is, and otherwise gives the function that ends it.
+   *
+   * @param where what trains, such as `fit`
+   */
+  claim(where: string): () => void {
+    this.requireUnclaimed(where);
+    this.claimed = where;
+    return () => {
+      this.claimed = null;
+    };
+  }
+
+  /** Throws STATE while the model is trained. */
+  requireUnclaimed(where: string): void {
+    if (this.claimed !== null)
+      fail(
+        'STATE',
+        where,
+        'a model that is not being trained',
+        `one that ${this.claimed} is training`,
+        'Await it, or leave the loop over train() with break, or train another model: models do not disturb each other.',
+      );
   }
 
   /** Forgets compiled steps whose key starts so: after a change of the optimizer or the loss. */

@@ -10,10 +10,11 @@ import { arrayOf } from './data.ts';
 import { type Network, statesOf } from './network.ts';
 import type { Session, Values } from './session.ts';
 
-const prefix = 'carried/';
+/** How the leaves of states begin. */
+export const statePrefix = 'carried/';
 
 /** The leaf of a state for so many rows. */
-export const stateLeaf = (path: string, rows: number) => `${prefix}${path}@${rows}`;
+export const stateLeaf = (path: string, rows: number) => `${statePrefix}${path}@${rows}`;
 
 function declareFor(session: Session, network: Network, rows: number): void {
   for (const { path, shape } of statesOf(network)) {
@@ -96,7 +97,7 @@ export function writeStates(session: Session, network: Network, given: Readonly<
 
 function resetAll(session: Session): void {
   for (const name of session.names())
-    if (name.startsWith(prefix)) session.set(name, new Float32Array(sizeOf(session.shapeOf(name))));
+    if (name.startsWith(statePrefix)) session.set(name, new Float32Array(sizeOf(session.shapeOf(name))));
   session.stateRows = null;
 }
 

@@ -5,17 +5,20 @@
 import { UnrolledError } from '../core/errors.ts';
 import type { Shape } from '../core/shape.ts';
 import type { StepBuilder, TracedStep } from '../engine/compile.ts';
-import { gradients } from '../engine/gradients.ts';
-import { reduceLoss } from '../layers/losses.ts';
-import { reduceMetric } from '../layers/metrics.ts';
+import { gradients, type TimeMemory } from '../engine/gradients.ts';
+import { totalLoss } from '../layers/losses/loss.ts';
+import { metricTarget } from '../layers/metrics/target.ts';
 import { add, isFinite, mul, oneMinus, select } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
-import { reshape } from '../ops/shape.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
 import type { Objective } from './compilation.ts';
+import type { InTimePlan } from './in-time.ts';
 import { keyedRandom, type Network, traceNetwork } from './network.ts';
-import { clipGradients, type Optimizer } from './optimizers/optimizer.ts';
+import type { Optimizer } from './optimizers/optimizer.ts';
+import { optimizedWeight } from './optimizers/slots.ts';
+import { slotsOf, traceOptimizer } from './optimizers/step.ts';
 import { stateLeaf } from './states.ts';
+import { freshSteps, type WindowShape, windowMemory, windowObjective } from './windows.ts';
 
 /** What a batch brings: shapes with the batch in front. */
 export interface BatchShapes {
@@ -26,12 +29,14 @@ export interface BatchShapes {
   readonly weightRanks: readonly number[];
   /** The rows come longest first, so that loops leave out their padding. */
   readonly orderedRows?: boolean;
+  /** What the loops over time keep for their derivative. Default `full`. */
+  readonly memory?: TimeMemory;
+  /** The sequences are a window of longer ones. */
+  readonly window?: WindowShape;
 }
 
 /** The state leaf that stops all later steps of a hand-over once a loss or gradient was not finite. */
 export const haltedLeaf = 'training/halted';
-
-export const slotLeaf = (path: string, slot: string) => `optimizer/${path}/${slot}`;
 
 /** Names of the inputs of steps. */
 export const feedNames = {
@@ -42,11 +47,15 @@ export const feedNames = {
   weight: (i: number) => `weight${i}`,
   key: 'key',
   scalar: (name: string) => `scalar/${name}`,
+  /** 1 where the sequences begin with this window, else 0. */
+  begins: 'window/begins',
 };
 
 /** The text by which a batch's shapes are told apart. */
-export function shapesKey({ inputs, masks, weightRanks, orderedRows }: BatchShapes): string {
-  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRanks}${orderedRows ? ' ordered' : ''}`;
+export function shapesKey({ inputs, masks, weightRanks, orderedRows, memory = 'full', window }: BatchShapes): string {
+  const part = window ? ` window ${window.fresh}/${window.kept}` : '';
+  const kept = memory === 'full' ? '' : ` memory ${memory}`;
+  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRanks}${orderedRows ? ' ordered' : ''}${kept}${part}`;
 }
 
 interface Traced {
@@ -59,6 +68,9 @@ interface Traced {
   readonly kept: Readonly<Record<string, Tensor>>;
   /** Penalties of layers and of weights in training. */
   readonly losses: readonly Tensor[];
+  /** What the layer of every output hands to a loss of its own, by name. */
+  readonly beside: readonly Readonly<Record<string, Tensor>>[];
+  readonly training: boolean;
 }
 
 /** Penalties of the weights that train. */
@@ -73,7 +85,18 @@ function weightLosses({ weights }: Network, tensors: ReadonlyMap<string, Tensor>
   });
 }
 
-function forward(b: StepBuilder, network: Network, shapes: BatchShapes, training: boolean): Traced {
+/**
+ * @param point the value of a weight, where it is not the stored one
+ * @param windows how the network is cut into windows, where it is
+ */
+export function forward(
+  b: StepBuilder,
+  network: Network,
+  shapes: BatchShapes,
+  training: boolean,
+  point: (path: string) => Tensor | null = () => null,
+  windows: InTimePlan | null = null,
+): Traced {
   const ordered = { orderedRows: shapes.orderedRows ?? false };
   const inputs = network.inputs.map(({ dtype }, i) => {
     // Of a model's input and its mask, the one that tells the padding is ordered.
@@ -85,21 +108,33 @@ function forward(b: StepBuilder, network: Network, shapes: BatchShapes, training
   const key = training ? b.input(feedNames.key, [2], 'i32') : null;
   const weights = new Map<string, Tensor>();
   const weightOf = (path: string) => {
-    const weight = weights.get(path) ?? b.state(path);
+    const weight = weights.get(path) ?? point(path) ?? b.state(path);
     weights.set(path, weight);
     return weight;
   };
   const [rows] = shapes.inputs[0];
+  const { window } = shapes;
+  const windowed =
+    window && windows ? windowMemory(b, b.input(feedNames.begins, []), network, windows, rows, window) : null;
   const { carried, losses, ...traced } = traceNetwork(network, inputs, masks, weightOf, {
     training,
     random: keyedRandom(key),
     carriedOf: (path) => b.state(stateLeaf(path, rows)),
+    ...(windowed && { memoryOf: windowed.memoryOf }),
   });
   return {
     inputs,
     weights,
+    training,
     ...traced,
-    kept: Object.fromEntries(Object.entries(carried).map(([path, value]) => [stateLeaf(path, rows), value])),
+    ...(window && {
+      outputs: traced.outputs.map((y, i) => (windows?.outputs[i] === 'steps' ? freshSteps(y, window) : y)),
+      masks: traced.masks.map((mask, i) => mask && (windows?.outputs[i] === 'steps' ? freshSteps(mask, window) : mask)),
+    }),
+    kept: {
+      ...Object.fromEntries(Object.entries(carried).map(([path, value]) => [stateLeaf(path, rows), value])),
+      ...windowed?.kept(),
+    },
     losses: [...losses, ...weightLosses(network, weights)],
   };
 }
@@ -112,32 +147,45 @@ export function tracePredict(network: Network, shapes: BatchShapes) {
   };
 }
 
+/** The name of a total of a metric among the results of a step. */
+export const totalKey = (metric: string, total: string) => `total/${metric}/${total}`;
+
 interface Measured {
   readonly loss: Tensor;
-  /** `loss`, and `total/name` and `count/name` of every metric. */
+  /** `loss`, and the totals of every metric by `totalKey`. */
   readonly results: Record<string, Tensor>;
 }
 
-function measure(b: StepBuilder, traced: Traced, objective: Objective, shapes: BatchShapes): Measured {
+/** @param look told the values of a loss before they are reduced */
+export function measure(
+  b: StepBuilder,
+  traced: Traced,
+  objective: Objective,
+  shapes: BatchShapes,
+  look?: (output: number, values: Tensor) => void,
+): Measured {
   const { outputs, masks } = traced;
   const batch = shapes.inputs[0][0];
+  // The losses of outputs are averaged like the whole one: over samples, and over the steps of windows.
+  const counted = batch * (shapes.window?.fresh ?? 1);
   const results: Record<string, Tensor> = {};
-  const report = (name: string, total: Tensor, count: Tensor) => {
-    results[`total/${name}`] = total;
-    results[`count/${name}`] = count;
+  const report = (name: string, totals: Record<string, Tensor>) => {
+    for (const [key, total] of Object.entries(totals)) results[totalKey(name, key)] = total;
   };
-  const losses = objective.outputs.map(({ output, loss, lossName, lossWeight, metrics, target }) => {
+  const losses = objective.outputs.map(({ output, loss, lossName, lossWeight, metrics, target, entries }) => {
     const prediction = outputs[output];
     const mask = masks[output];
     const shape = [batch, ...target];
     const y = b.input(feedNames.target(output), shape, loss.targets === 'indices' ? 'i32' : 'f32');
     const rank = shapes.weightRanks[output] ?? 0;
-    const weight = rank ? b.input(feedNames.weight(output), shape.slice(0, rank)) : null;
-    const mean = reduceLoss(loss.values(y, prediction), weight, mask);
-    if (lossName !== null) report(lossName, mul(mean, batch), constant(b.graph, batch));
-    for (const { name, metric } of metrics) {
-      const { total, count } = reduceMetric(metric.values(targetFor(metric.targets, y, prediction), prediction), mask);
-      report(name, total, count);
+    const weight = rank ? b.input(feedNames.weight(output), [batch, ...entries].slice(0, rank)) : null;
+    const call = { mask, beside: traced.beside[output], training: traced.training };
+    look?.(output, loss.values(y, prediction, call));
+    const mean = totalLoss(loss, y, prediction, weight, call);
+    if (lossName !== null) report(lossName, { total: mul(mean, counted), count: constant(b.graph, counted) });
+    for (const { name, metric, weighted } of metrics) {
+      const given = { weight: weighted ? weight : null, mask };
+      report(name, metric.accumulate(metricTarget(metric, y, prediction, name), prediction, given));
     }
     return lossWeight === 1 ? mean : mul(mean, lossWeight);
   });
@@ -145,19 +193,16 @@ function measure(b: StepBuilder, traced: Traced, objective: Objective, shapes: B
   return { loss, results: { loss, ...results } };
 }
 
-/** A target beside a metric that takes another rank than the loss: a trailing axis of 1 more or less. */
-function targetFor(targets: 'indices' | 'values', y: Tensor, prediction: Tensor): Tensor {
-  const wanted = targets === 'indices' ? prediction.rank - 1 : prediction.rank;
-  if (y.rank === wanted + 1 && y.shape[y.rank - 1] === 1) return reshape(y, y.shape.slice(0, -1));
-  if (y.rank === wanted - 1 && prediction.shape[prediction.rank - 1] === 1) return reshape(y, [...y.shape, 1]);
-  return y;
-}
-
 export function traceEvaluate(network: Network, objective: Objective, shapes: BatchShapes) {
   return (b: StepBuilder): TracedStep => {
     const traced = forward(b, network, shapes, false);
     return { outputs: measure(b, traced, objective, shapes).results, updates: traced.kept };
   };
+}
+
+/** Where the gradient of a weight is taken, for optimizers that take it beside the weight. */
+export function trainingPoint(b: StepBuilder, optimizer: Optimizer, weight: Network['weights'][number]): Tensor | null {
+  return optimizer.point?.(b.state(weight.path), slotsOf(b, optimizer, optimizedWeight(weight))) ?? null;
 }
 
 /**
@@ -170,13 +215,21 @@ export function traceTrain(
   optimizer: Optimizer,
   scalarNames: readonly string[],
   shapes: BatchShapes,
+  windows: InTimePlan | null = null,
 ) {
+  const { window } = shapes;
   return (b: StepBuilder): TracedStep => {
-    const traced = forward(b, network, shapes, true);
-    const { loss, results } = measure(b, traced, objective, shapes);
     const trained = network.weights.filter(({ trainable }) => trainable);
+    const point = (path: string) => {
+      const weight = optimizer.point && trained.find((one) => one.path === path);
+      return weight ? trainingPoint(b, optimizer, weight) : null;
+    };
+    const traced = forward(b, network, shapes, true, point, windows);
+    const measured = window ? windowObjective(objective, window) : objective;
+    const { loss, results } = measure(b, traced, measured, shapes);
     const tensors = trained.map(({ path }) => traced.weights.get(path) as Tensor);
-    const raw = gradients([loss], [constant(b.graph, 1)], tensors);
+    const scale = constant(b.graph, optimizer.config.lossScaleFactor ?? 1);
+    const raw = gradients([loss], [scale], tensors, { memory: shapes.memory });
     const scalars = Object.fromEntries(scalarNames.map((name) => [name, b.input(feedNames.scalar(name), [])]));
     const known = raw.filter((g) => g !== null);
 
@@ -187,20 +240,12 @@ export function traceTrain(
     const write = (name: string, next: Tensor) => {
       updates[name] = select(good, next, b.state(name));
     };
-    const clipped = clipGradients(optimizer, known);
-    let k = 0;
-    trained.forEach(({ path, spec }, i) => {
-      const project = (weight: Tensor) => spec.constraint?.project(weight) ?? weight;
-      // A weight that the loss does not depend on stays as it is, as in Keras, but for its constraint.
-      if (raw[i] === null) {
-        if (spec.constraint) write(path, project(tensors[i]));
-        return;
-      }
-      const slots = Object.fromEntries(optimizer.slots.map((slot) => [slot, b.state(slotLeaf(path, slot))]));
-      const next = optimizer.update({ weight: tensors[i], gradient: clipped[k++], slots, scalars });
-      write(path, project(next.weight));
-      for (const [slot, value] of Object.entries(next.slots)) write(slotLeaf(path, slot), value);
+    const weights = trained.map((weight, i) => {
+      const { constraint } = weight.spec;
+      const project = constraint ? (value: Tensor) => constraint.project(value) : null;
+      return { ...optimizedWeight(weight), gradient: raw[i], project };
     });
+    traceOptimizer(b, optimizer, weights, scalars, write);
     for (const [path, value] of Object.entries({ ...traced.updates, ...traced.kept })) write(path, value);
     return { outputs: { ...results, good }, updates };
   };
@@ -212,11 +257,12 @@ function derivatives(
   traced: Traced,
   outputs: readonly Tensor[],
   cotangents: readonly (Tensor | null)[],
+  memory: TimeMemory | undefined,
 ): Record<string, Tensor> {
   const paths = network.weights.map(({ path }) => path);
   const floats = traced.inputs.flatMap((x, i) => (x.dtype === 'f32' ? [i] : []));
   const wrt = [...paths.map((path) => traced.weights.get(path) as Tensor), ...floats.map((i) => traced.inputs[i])];
-  const found = gradients(outputs, cotangents, wrt);
+  const found = gradients(outputs, cotangents, wrt, { memory });
   const results: Record<string, Tensor> = {};
   found.forEach((g, i) => {
     if (g) results[i < paths.length ? `weight/${paths[i]}` : `input/${floats[i - paths.length]}`] = g;
@@ -230,7 +276,7 @@ export function traceVjp(network: Network, given: readonly boolean[], training: 
     const traced = forward(b, network, shapes, training);
     const cotangents = traced.outputs.map((y, i) => (given[i] ? b.input(feedNames.cotangent(i), y.shape) : null));
     const results: Record<string, Tensor> = Object.fromEntries(traced.outputs.map((y, i) => [`y${i}`, y]));
-    return { outputs: { ...results, ...derivatives(network, traced, traced.outputs, cotangents) } };
+    return { outputs: { ...results, ...derivatives(network, traced, traced.outputs, cotangents, shapes.memory) } };
   };
 }
 
@@ -238,7 +284,7 @@ export function traceLossAndGradients(network: Network, objective: Objective, tr
   return (b: StepBuilder): TracedStep => {
     const traced = forward(b, network, shapes, training);
     const { loss } = measure(b, traced, objective, shapes);
-    return { outputs: { loss, ...derivatives(network, traced, [loss], [constant(b.graph, 1)]) } };
+    return { outputs: { loss, ...derivatives(network, traced, [loss], [constant(b.graph, 1)], shapes.memory) } };
   };
 }
 

@@ -189,7 +189,7 @@ describe('bad input', () => {
   it('names in compile that do not exist are listed', () => {
     const model = words();
     expect(() => model.compile({ loss: 'crossentrpy' })).toThrow(/compile: loss: expected a loss among/);
-    expect(() => model.compile({ loss: 'mse', optimizer: 'adamax' })).toThrow(
+    expect(() => model.compile({ loss: 'mse', optimizer: 'adamix' })).toThrow(
       /compile: optimizer: expected an optimizer among sgd, rmsprop, adam/,
     );
     expect(() => model.compile({ loss: 'mse', metrics: ['acuracy'] })).toThrow(/compile: metrics: expected a metric/);

@@ -1,6 +1,6 @@
 /** RMSprop. Hinton, "Neural networks for machine learning", lecture 6e (2012); epsilon inside the root, as in Keras. */
 import { flag, fraction, option, positiveNumber } from '../../layers/options.ts';
-import { add, div, mul, sqrt, square, sub } from '../../ops/pointwise.ts';
+import { add, div, maximum, mul, sqrt, square, sub } from '../../ops/pointwise.ts';
 import { defineOptimizer, type Update } from './optimizer.ts';
 
 /**
@@ -21,18 +21,20 @@ export const rmsprop = defineOptimizer({
     /** Default false. */
     centered: flag(false),
   },
-  slots: ({ momentum, centered }) => [
-    'velocity',
-    ...(momentum > 0 ? ['momentum'] : []),
-    ...(centered ? ['averageGradient'] : []),
-  ],
+  slots: ({ momentum, centered }) => ({
+    velocity: {},
+    ...(momentum > 0 && { momentum: {} }),
+    ...(centered && { averageGradient: {} }),
+  }),
+  kerasOrder: [['velocity'], ['momentum'], ['averageGradient']],
   update({ rho, momentum, epsilon, centered }, { weight, gradient: g, slots, scalars }): Update {
     const velocity = add(mul(slots.velocity, rho), mul(square(g), 1 - rho));
     const next: Record<string, ReturnType<typeof add>> = { velocity };
     let denominator = velocity;
     if (centered) {
       next.averageGradient = add(mul(slots.averageGradient, rho), mul(g, 1 - rho));
-      denominator = sub(velocity, square(next.averageGradient));
+      // Not below zero by rounding: its root would be no number.
+      denominator = maximum(sub(velocity, square(next.averageGradient)), 0);
     }
     const step = div(mul(g, scalars.learningRate), sqrt(add(denominator, epsilon)));
     if (momentum > 0) next.momentum = add(mul(slots.momentum, momentum), step);

@@ -1,6 +1,7 @@
 /** Stochastic gradient descent, with momentum (Polyak 1964; Nesterov 1983, in the form of Sutskever et al. 2013). */
-import { flag, option, positiveNumber } from '../../layers/options.ts';
+import { beyondKeras, flag, option } from '../../layers/options.ts';
 import { add, mul, sub } from '../../ops/pointwise.ts';
+import { floatFromKeras, floatToKeras, learningRateOption } from '../schedules/schedule.ts';
 import { defineOptimizer, type Update } from './optimizer.ts';
 
 /**
@@ -12,13 +13,17 @@ export const sgd = defineOptimizer({
   className: 'SGD',
   options: {
     /** Default 0.01. */
-    learningRate: positiveNumber(0.01),
-    /** Default 0. */
-    momentum: option<number>('a number from 0 to 1', (v) => typeof v === 'number' && v >= 0 && v <= 1, 0),
+    learningRate: learningRateOption(0.01),
+    /** Default 0. Keras takes no integer here, and JSON has no 0.0: then it is not written. */
+    momentum: {
+      ...beyondKeras(option<number>('a number from 0 to 1', (v) => typeof v === 'number' && v >= 0 && v <= 1, 0)),
+      toKeras: floatToKeras,
+      fromKeras: floatFromKeras,
+    },
     /** Default false. */
     nesterov: flag(false),
   },
-  slots: ({ momentum }) => (momentum > 0 ? ['momentum'] : []),
+  slots: ({ momentum }) => ({ ...(momentum > 0 && { momentum: {} }) }),
   update({ momentum, nesterov }, { weight, gradient, slots, scalars }): Update {
     const step = mul(gradient, scalars.learningRate);
     if (!slots.momentum) return { weight: sub(weight, step), slots: {} };
