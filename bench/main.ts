@@ -8,9 +8,29 @@ const programs: Record<string, { does: string; run(): Promise<void> }> = {
     does: 'one LSTM training step, against PyTorch; on WebAssembly against TensorFlow.js',
     run: async () => (await import('./lstm-step.ts')).lstmStep(),
   },
+  layers: {
+    does: 'a training step of every layer at three sizes, and its memory, against PyTorch',
+    run: async () => (await import('./layers.ts')).layersBench(),
+  },
   memory: {
     does: 'memory of the process over 2,000 training steps of changing length',
     run: async () => (await import('./memory.ts')).memory(),
+  },
+  'long-sequences': {
+    does: 'memory and time of training on 10,000 steps, by what is kept of them',
+    run: async () => (await import('./long-sequences.ts')).longSequences(),
+  },
+  stream: {
+    does: 'one step of a model that takes its sequence step by step: microseconds, and bytes left behind',
+    run: async () => (await import('./stream.ts')).stream(),
+  },
+  startup: {
+    does: 'from the import to the end of the first training step, in processes of their own',
+    run: async () => (await import('./startup.ts')).startup(),
+  },
+  compile: {
+    does: 'milliseconds to compile a training step for a new shape, by model and depth',
+    run: async () => (await import('./compile.ts')).compile(),
   },
   'event-loop': {
     does: 'delay of the event loop while a fit runs',

@@ -28,15 +28,15 @@ export class TorchPeer {
     this.version = version;
   }
 
-  /** Null, with a line that says why, where there is no Python with torch. */
-  static async start(): Promise<TorchPeer | null> {
+  /** Null, with a line that says why, where there is no Python with torch. @param script among the peers, which answers the orders */
+  static async start(script = 'torch_steps.py'): Promise<TorchPeer | null> {
     const local = fileURLToPath(new URL('.venv/bin/python', benchFolder));
     const python = process.env.UNROLLED_PYTHON ?? (existsSync(local) ? local : null);
     if (!python || spawnSync(python, ['-c', 'import torch']).status !== 0) {
       console.log(`PyTorch skipped: no torch in ${python ?? 'UNROLLED_PYTHON or bench/.venv'} (npm run bench:setup).`);
       return null;
     }
-    const child = spawn(python, [fileURLToPath(new URL('peers/torch_steps.py', benchFolder))], {
+    const child = spawn(python, [fileURLToPath(new URL(`peers/${script}`, benchFolder))], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const reader = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -46,7 +46,7 @@ export class TorchPeer {
   }
 
   /** Milliseconds per step. */
-  async run(order: StepOrder): Promise<number> {
+  async run<Order extends { readonly steps: number } = StepOrder>(order: Order): Promise<number> {
     this.child.stdin?.write(`${JSON.stringify(order)}\n`);
     const { value, done } = await this.lines.next();
     if (done) throw new Error('PyTorch ended without an answer');
