@@ -4,7 +4,7 @@
  * networks of rectified linear units" (2015): values from [0, 1). Who always says 1 has a mean squared error of 1/6, 0.167; a cell that solves
  * it is far below 0.01.
  *
- * Run it with `node build/programs/examples/adding-problem.js --cell indRNN --length 200 --steps 1000 --seed 1`.
+ * Run it with `node build/programs/examples/adding-problem.js --cell indRNN --length 200 --steps 2500 --seed 1`.
  */
 import { parseArgs } from 'node:util';
 import { layers, NdArray, optimizers, RandomKey, sequential } from 'unrolled';
@@ -13,7 +13,7 @@ const { values: given } = parseArgs({
   options: {
     cell: { type: 'string', default: 'indRNN' },
     length: { type: 'string', default: '200' },
-    steps: { type: 'string', default: '1500' },
+    steps: { type: 'string', default: '2500' },
     seed: { type: 'string', default: '1' },
   },
 });

@@ -4,15 +4,13 @@
  */
 import type { EChartsOption } from 'echarts';
 import { fail } from '../core/errors.ts';
+import { formatOf, type PictureOptions, usesColor } from './picture.ts';
+import { textCurves } from './terminal.ts';
 
 /** What `fit` returns as `history.history`: a list of numbers per key; validation keys start with `val_`. */
 export type Curves = Readonly<Record<string, readonly number[]>>;
 
-export interface PlotHistoryOptions {
-  /** Stands above the panels. */
-  title?: string;
-  /** Stands below the title, smaller: data, model, result. */
-  subtitle?: string;
+export interface PlotHistoryOptions extends PictureOptions {
   /** Default 460 pixels a panel. */
   panelWidth?: number;
   /** Default 420 pixels. */
@@ -75,8 +73,17 @@ export async function plotHistory(curves: Curves, options: PlotHistoryOptions = 
   const panels = panelsOf(curves);
   if (panels.length === 0 || panels.every((key) => curves[key].length === 0))
     fail('DATA', 'plotHistory', 'at least one finished epoch', 'none', 'Give it the history of a fit.');
-  const { init } = await import('echarts');
   const { title = 'Learning curves', subtitle = '', panelWidth = 460, height = 420 } = options;
+  if (formatOf(options, 'plotHistory') === 'terminal') {
+    const color = usesColor(options);
+    const charts = panels.map((key) => {
+      const shown = [{ name: 'training', values: curves[key] }];
+      if (curves[`val_${key}`]?.length) shown.push({ name: 'validation', values: curves[`val_${key}`] });
+      return textCurves(shown, { title: spoken(key), xName: 'epoch', xFrom: 1, color });
+    });
+    return [title, ...(subtitle ? [subtitle] : []), '', charts.join('\n\n')].join('\n');
+  }
+  const { init } = await import('echarts');
   const width = panelWidth * panels.length;
   const epochs = Math.max(...panels.map((key) => curves[key].length));
   const option: EChartsOption = {
@@ -99,7 +106,11 @@ export async function plotHistory(curves: Curves, options: PlotHistoryOptions = 
         textStyle: { fontSize: 14, fontWeight: 'bold' as const, color: '#222' },
       })),
     ],
-    legend: { top: 14, right: margin.right, data: ['training', 'validation'] },
+    legend: {
+      top: 14,
+      right: margin.right,
+      data: panels.some((key) => curves[`val_${key}`]?.length) ? ['training', 'validation'] : ['training'],
+    },
     grid: panels.map((_, i) => ({
       left: i * panelWidth + margin.left,
       top: margin.top,

@@ -5,6 +5,7 @@
 import type { EChartsOption } from 'echarts';
 import { fail } from '../core/errors.ts';
 import type { FoundLearningRates } from '../train/find-learning-rate.ts';
+import { powerOfTen } from './picture.ts';
 
 export interface PlotLearningRatesOptions {
   /** Stands above the curve. Default 'Learning rates'. */
@@ -19,12 +20,6 @@ export interface PlotLearningRatesOptions {
 
 // two hues that stay apart for colour-blind eyes and in grey print
 const colours = { raw: '#b8cfe3', smoothed: '#1f6fb2', mark: '#d1600a' };
-
-/** `1e-5` for powers of ten. */
-const powerOfTen = (rate: number): string => {
-  const exponent = Math.round(Math.log10(rate));
-  return exponent >= -2 && exponent <= 2 ? String(Number((10 ** exponent).toPrecision(1))) : `1e${exponent}`;
-};
 
 /**
  * Draws what a sweep has found. Throws DATA for one without a step.

@@ -170,7 +170,7 @@ export function walkSequence(recurrence: Recurrence): Walk {
   const constants = [...names.map((name) => prepared[name]), ...further.slice(sequenceNames.length)];
   const dropout = drawFor(recurrence, cell, sizes, inputMask && [inputMask], sequences, constants);
   // Where somebody looks: zeros to be added to the states of every step.
-  const observer = memory ? undefined : observerOf(x.graph);
+  const observer = observerOf(x.graph);
   const nudges = observer?.nudges ? leaves.map(({ shape }) => zeros(x.graph, [length, batch, ...shape])) : null;
   const nudgesAt = sequences.length;
   sequences.push(...(nudges ?? []));

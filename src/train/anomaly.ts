@@ -33,7 +33,7 @@ export interface Anomaly {
   readonly kind: AnomalyKind;
   readonly name: string;
   readonly is: 'NaN' | 'infinite';
-  /** The step of the time at which it began; null: the value has no time. */
+  /** The step of the time at which it began, with `tbptt` counted from the start of the window; null: the value has no time. */
   readonly step: number | null;
   /** Samples of the data (of the batch, for data that comes in batches) in which it is so at this step. */
   readonly samples: readonly number[];

@@ -234,7 +234,7 @@ function saturation(layer: InspectedLayer, { saturated, saturationMargin }: Thre
 }
 
 /** Checks thresholds. @param where for messages */
-export function checkThresholds(given: WatchThresholds | undefined, where: string): Thresholds {
+function checkThresholds(given: WatchThresholds | undefined, where: string): Thresholds {
   return parseOptions(thresholdOptions, given, where);
 }
 

@@ -178,6 +178,27 @@ describe('a gradient that is not finite while the loss is', () => {
   });
 });
 
+it.skipIf(oracle)('is found in windows of longer sequences, and where training keeps few steps', async () => {
+  const make = (memory: 'full' | 'sqrt') => {
+    const own = sequential([
+      layers.input({ shape: [null, 1] }),
+      layers.simpleRNN({ units: 1, activation: 'linear', useBias: false, returnSequences: true }),
+    ]);
+    own.setWeights([NdArray.from([[1]]), NdArray.from([[1e10]])]);
+    own.compile({ optimizer: 'sgd', loss: 'mse', memory });
+    return own;
+  };
+  const x = zeros(4, 12);
+  x.data[2 * 12 + 4] = 1;
+  const y = NdArray.zeros([4, 12, 1]);
+  const options = { ...silent, shuffle: false };
+  const whole = (await failure(make('sqrt').fit(x, y, options))) as TrainingFailed;
+  expect(whole.report?.first).toMatchObject({ layer: 'simple_rnn', kind: 'state', step: 8, samples: [2] });
+  // The first window ends before the state is too large; the gradient passes 1e40 three steps from its end.
+  const cut = (await failure(make('full').fit(x, y, { ...options, tbptt: { window: 6 } }))) as TrainingFailed;
+  expect(cut.report?.first).toMatchObject({ layer: 'simple_rnn', kind: 'gradient', name: 'h', samples: [2] });
+});
+
 describe('what stands before the model', () => {
   it('a number that is not finite in the data is refused by its place, and nothing runs', async () => {
     const x = zeros(3, 6);
