@@ -5,15 +5,16 @@
 import { spawnSync } from 'node:child_process';
 import { layers, NdArray, openMachine, sequential } from 'unrolled';
 import { measurePeak } from './peak.ts';
+import type { StepOrder } from './peers/peer.ts';
 import { TensorFlowPeer } from './peers/tfjs.ts';
-import { type StepOrder, TorchPeer } from './peers/torch.ts';
+import { TorchPeer } from './peers/torch.ts';
 import { interleave, median, type Row, report } from './report.ts';
 
 const batch = 32;
 const time = 100;
 const features = 128;
 const units = 128;
-const order: StepOrder = { cell: 'lstm', batch, time, features, units, work: 'train', steps: 10 };
+const order: StepOrder = { kind: 'lstm', batch, time, features, units, work: 'train', steps: 10 };
 const rounds = 9;
 
 /** Forward x W and h U, and twice that backward, less the gradient of the input. */

@@ -12,6 +12,10 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
 /** Runs the contestants in turn, `rounds` times; gives all measurements of each. A contestant gives its own time, in milliseconds. */
 export async function interleave<K extends string>(
   contestants: Readonly<Record<K, () => Promise<number>>>,
@@ -26,11 +30,14 @@ export async function interleave<K extends string>(
 
 export type Row = Readonly<Record<string, string | number>>;
 
+/** Four digits of a number. */
+export function cellText(x: string | number | null | undefined): string {
+  return typeof x === 'number' ? String(Number(x.toPrecision(4))) : (x ?? '');
+}
+
 export function printTable(rows: readonly Row[]): void {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const text = (x: string | number | undefined) =>
-    typeof x === 'number' ? String(Number(x.toPrecision(4))) : (x ?? '');
-  const widths = columns.map((c) => Math.max(c.length, ...rows.map((row) => text(row[c]).length)));
+  const widths = columns.map((c) => Math.max(c.length, ...rows.map((row) => cellText(row[c]).length)));
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, i) => cell.padEnd(widths[i]))
@@ -38,16 +45,25 @@ export function printTable(rows: readonly Row[]): void {
       .trimEnd();
   console.log(line(columns));
   console.log(widths.map((w) => '-'.repeat(w)).join('  '));
-  for (const row of rows) console.log(line(columns.map((c) => text(row[c]))));
+  for (const row of rows) console.log(line(columns.map((c) => cellText(row[c]))));
 }
 
 function processor(): string {
   return cpus()[0]?.model ?? 'unknown';
 }
 
-/** Prints the rows and writes them to bench/results/NAME.json. */
-export function report(name: string, rows: readonly Row[], details: Readonly<Record<string, unknown>> = {}): void {
+/** Prints the rows, and the figures that sum them up, and writes them to bench/results/NAME.json. */
+export function report(
+  name: string,
+  rows: readonly Row[],
+  details: Readonly<Record<string, unknown>> = {},
+  summary: readonly Row[] = [],
+): void {
   printTable(rows);
+  if (summary.length > 0) {
+    console.log('');
+    printTable(summary);
+  }
   const { version } = JSON.parse(readFileSync(new URL('../package.json', benchFolder), 'utf8'));
   const machine = {
     processor: processor(),
@@ -61,8 +77,10 @@ export function report(name: string, rows: readonly Row[], details: Readonly<Rec
     unrolled: version,
     node: process.versions.node,
     machine,
+    cpus: process.env.UNROLLED_BENCH_PINNED || null,
     ...details,
     rows,
+    ...(summary.length > 0 && { summary }),
   };
   const folder = new URL('results/', benchFolder);
   mkdirSync(folder, { recursive: true });

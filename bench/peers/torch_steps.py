@@ -1,33 +1,53 @@
-"""Training and inference steps of PyTorch on one thread. Reads a JSON object per line, answers with one: milliseconds per step.
+"""Training and inference steps of PyTorch. Reads a JSON object per line, answers with one: milliseconds per step. The argument is the number
+of threads.
 
-{"cell": "lstm", "batch": 32, "time": 100, "features": 128, "units": 128, "work": "train", "steps": 5}
+{"kind": "lstm", "batch": 32, "time": 100, "features": 128, "units": 128, "work": "train", "steps": 5}
 Training is forward, mean squared error of the whole output sequence, backward and Adam; the gradient of the input is not asked for.
+"lengths" (one a row) packs the sequences, which the loss then sees alone.
 """
 import json
 import sys
 import time
 
 import torch
+from torch.nn.utils import rnn
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(sys.argv[1]))
 print(json.dumps({"version": torch.__version__}), flush=True)
-ready = {}
+current = (None, None)
 
 
-def prepare(cell, batch, time_steps, features, units):
-    key = (cell, batch, time_steps, features, units)
-    if key not in ready:
+def build(kind, features, units):
+    network = {"gru": torch.nn.GRU, "simple-rnn": torch.nn.RNN}.get(kind, torch.nn.LSTM)
+    options = {"bidirectional": {"bidirectional": True}, "two-layer": {"num_layers": 2}}.get(kind, {})
+    return network(features, units, batch_first=True, **options)
+
+
+def prepare(order):
+    """The model of the last order is kept."""
+    global current
+    key = tuple(order[k] for k in ("kind", "batch", "time", "features", "units"))
+    if current[0] != key:
+        kind, batch, time_steps, features, units = key
         torch.manual_seed(0)
-        layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple-rnn": torch.nn.RNN}[cell](features, units, batch_first=True)
+        layer = build(kind, features, units)
         optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-        x, y = torch.randn(batch, time_steps, features), torch.rand(batch, time_steps, units)
-        ready[key] = (layer, optimizer, x, y)
-    return ready[key]
+        width = 2 * units if kind == "bidirectional" else units
+        current = (key, (layer, optimizer, torch.randn(batch, time_steps, features), torch.rand(batch, time_steps, width)))
+    return current[1]
 
 
 def train(layer, optimizer, x, y):
     optimizer.zero_grad(set_to_none=True)
     torch.nn.functional.mse_loss(layer(x)[0], y).backward()
+    optimizer.step()
+
+
+def train_packed(layer, optimizer, x, y, lengths):
+    optimizer.zero_grad(set_to_none=True)
+    packed = rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    goal = rnn.pack_padded_sequence(y, lengths, batch_first=True, enforce_sorted=False)
+    torch.nn.functional.mse_loss(layer(packed)[0].data, goal.data).backward()
     optimizer.step()
 
 
@@ -38,8 +58,12 @@ def infer(layer, _optimizer, x, _y):
 
 for line in sys.stdin:
     order = json.loads(line)
-    made = prepare(order["cell"], order["batch"], order["time"], order["features"], order["units"])
-    step = train if order["work"] == "train" else infer
+    made = prepare(order)
+    if "lengths" in order:
+        made = (*made, torch.tensor(order["lengths"]))
+        step = train_packed
+    else:
+        step = train if order["work"] == "train" else infer
     started = time.perf_counter()
     for _ in range(order["steps"]):
         step(*made)
