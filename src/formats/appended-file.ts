@@ -32,8 +32,9 @@ async function nodeFiles(what: string): Promise<Files> {
   }
 }
 
+/** Empty for a name alone, and for what stands in the root. */
 function folderOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')));
+  return path.slice(0, Math.max(0, path.lastIndexOf('/'), path.lastIndexOf('\\')));
 }
 
 function orError<T>(what: string, path: string, next: string, run: () => T): T {
