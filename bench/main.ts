@@ -95,6 +95,11 @@ const programs: Readonly<Record<string, Program>> = {
     run: async () => (await import('./compile.ts')).compile(),
     quick: {},
   },
+  precision: {
+    does: 'speed and accuracy of bfloat16 products, against float32',
+    run: async () => (await import('./precision.ts')).precision(),
+    quick: {},
+  },
   'event-loop': {
     does: 'delay of the event loop while a fit runs',
     run: async () => (await import('./event-loop.ts')).eventLoop(),

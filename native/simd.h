@@ -86,3 +86,61 @@ INLINE float sumLanes(vf v) {
     for (int i = 0; i < half; i++) t[i] += t[i + half];
   return t[0];
 }
+
+// ---- bfloat16: the upper half of a float. Two stand in one lane, the first in the lower half (a pair); a vf then only carries their bits.
+
+typedef unsigned short u16;
+
+/** The nearest bfloat16, ties to even; a NaN stays one. */
+INLINE u32 roundBfloat16(float x) {
+  u32 bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return (bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+}
+INLINE vf broadcastPair(const float* pair) {
+  i32 bits;
+  __builtin_memcpy(&bits, pair, 4);
+  return asFloats(broadcast(bits));
+}
+
+#ifdef __AVX512BF16__
+// By name, because the builtins have other types in every compiler. Subnormal numbers count as zero here.
+INLINE vf dotPairs(vf a, vf b, vf sum) {
+  __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum;
+}
+INLINE vf pairsOf(vf low, vf high) {
+  typedef u16 v32 __attribute__((vector_size(64)));
+  const v32 order = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  vf pairs;
+  __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(pairs) : "v"(low), "v"(high));
+  __asm__("vpermw %0, %1, %0" : "+v"(pairs) : "v"(order));
+  return pairs;
+}
+/** Rounds neighbours. */
+INLINE void roundRun(const float* x, index count, u16* out) {
+  index k = 0;
+  for (; k + 2 * VW <= count; k += 2 * VW) {
+    vf pairs;
+    __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(pairs) : "v"(load(x + k)), "v"(load(x + k + VW)));
+    store((float*)(out + k), pairs);
+  }
+  for (; k < count; k++) out[k] = (u16)roundBfloat16(x[k]);
+}
+#else
+/** The second of every pair first, as the instruction does. */
+INLINE vf dotPairs(vf a, vf b, vf sum) {
+  const vi mask = broadcast((i32)0xffff0000);
+  sum = fma(asFloats(asInts(a) & mask), asFloats(asInts(b) & mask), sum);
+  return fma(asFloats(asInts(a) << 16), asFloats(asInts(b) << 16), sum);
+}
+INLINE vu roundedBits(vf x) {
+  const vu bits = (vu)x;
+  const vu isNaN = (vu)((vi)(bits & 0x7fffffff) > broadcast((i32)0x7f800000));
+  return (isNaN & (bits | 0x400000)) | (~isNaN & (bits + 0x7fff + ((bits >> 16) & 1)));
+}
+INLINE vf pairsOf(vf low, vf high) { return (vf)((roundedBits(low) >> 16) | (roundedBits(high) & 0xffff0000)); }
+INLINE void roundRun(const float* x, index count, u16* out) {
+  for (index k = 0; k < count; k++) out[k] = (u16)roundBfloat16(x[k]);
+}
+#endif

@@ -158,11 +158,16 @@ struct Verifier {
     return writes(dst, Extent().over(at(rows), at(dstPitch)).over(at(blocks), at(dstStep)).width(LANES));
   }
 
+  bool precisionIs(int field) {
+    return at(field) == precision_float32 || at(field) == precision_bfloat16 || refuse("the precision is unknown");
+  }
+
   bool product() {
     using namespace product_field;
     if (!notNegative({rows, blocks, total}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
     if (at(panel) < 1) return refuse("a panel needs blocks");
     if (at(init) < init_zero || at(init) > init_matrix) return refuse("init is unknown");
+    if (!precisionIs(precision)) return false;
     if (code[segments] > MAXIMUM_SEGMENTS) return refuse("it has too many segments");
     const i64 width = multiply(at(blocks), LANES);
     const i32* s = code + segments + 1;
@@ -182,7 +187,8 @@ struct Verifier {
 
   bool pack() {
     using namespace pack_field;
-    if (!notNegative({panel, blocks, cols, total})) return false;
+    if (!notNegative({panel, blocks, cols, total}) || !precisionIs(precision)) return false;
+    if (at(precision) && !at(panel)) return refuse("a plain vector has no pairs");
     const i64 width = at(panel) ? multiply(at(blocks), LANES) : 1, used = at(panel) ? (at(cols) < width ? at(cols) : width) : 1;
     const i32* run = code + runs + 1;
     i64 sum = 0;
@@ -216,6 +222,7 @@ struct Verifier {
     using namespace product_tn_field;
     if (!notNegative({rows, blocks, scratchFloats}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
     if (at(kBlock) < 1) return refuse("kBlock is not positive");
+    if (!precisionIs(precision)) return false;
     const i64 width = multiply(at(blocks), LANES);
     const i32* s = code + segments + 1;
     for (i32 i = 0; i < code[segments]; i++, s += segments_integers) {

@@ -19,6 +19,7 @@ export type { StreamOptions } from './train/stream.ts';
 export type { Sequential } from './train/sequential.ts';
 export type { ModelOptions } from './train/model-options.ts';
 export type { TimeMemory } from './engine/gradients.ts';
+export type { Precision } from './train/precision.ts';
 export type { PredictOptions } from './train/model-options.ts';
 export type { EvaluateOptions } from './train/model-options.ts';
 export type { DerivativeOptions } from './train/model-options.ts';

@@ -18,6 +18,7 @@ const native = join(root, 'native');
 /** Flags of each instruction set; the common file comes first. */
 const sets = {
   x64: {
+    avx512bf16: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx512bf16', '-mavx2', '-mfma'],
     avx512: ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx2', '-mfma'],
     avx2: ['-mavx2', '-mfma'],
     sse: [],

@@ -23,7 +23,7 @@ function places(prefix, fields, at) {
 export async function generateTreaty() {
   const kernels = new URL('dist/ir/kernels.js', root);
   const program = new URL('dist/ir/program.js', root);
-  const { instructions, chainOperations, Init, LANES, Reduction, Segment } = await import(
+  const { instructions, chainOperations, Init, LANES, Precision, Reduction, Segment } = await import(
     pathToFileURL(kernels.pathname).href
   );
   const { PROGRAM_MAGIC, PROGRAM_VERSION } = await import(pathToFileURL(program.pathname).href);
@@ -42,6 +42,7 @@ export async function generateTreaty() {
   table('segment', Segment);
   table('init', Init);
   table('reduce', Reduction);
+  table('precision', Precision);
   lines.push(`enum Opcode : int { ${instructions.map((r) => `OP_${r.name}`).join(', ')}, OPCODES };`);
   lines.push(`enum ChainOpcode : int { ${chainOperations.map((r) => `CHAIN_${r.name}`).join(', ')}, CHAIN_OPCODES };`);
   for (const row of instructions) {

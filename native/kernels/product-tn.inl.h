@@ -35,12 +35,42 @@ INLINE void packPanelsOf(int blocks, const float* b, index pitch, index rows, in
   else if constexpr (NB > 1) packPanelsOf<NB - 1>(blocks, b, pitch, rows, all, out, sums);
 }
 
+/** The same as pairs of bfloat16: two rows become one. The sums are of what comes in. */
+template <int NB>
+static void packPanelPairs(const float* b, index pitch, index rows, index all, float* out, float* sums) {
+  constexpr int NV = NB * BV, WIDTH = (NB < TILE_BLOCKS ? NB : (int)TILE_BLOCKS) * BV;
+  vf sum[NV];
+  UNROLL for (int j = 0; j < NV; j++) sum[j] = vf{};
+  for (index k = 0; k < rows; k += 2, b += 2 * pitch, out += WIDTH * VW) {
+    const bool both = k + 1 < rows;
+    UNROLL for (int j = 0; j < NV; j++) {
+      const vf x = load(b + j * VW), y = both ? load(b + pitch + j * VW) : vf{};
+      sum[j] += x;
+      sum[j] += y;
+      store(out + (j / WIDTH * all * WIDTH + j % WIDTH) * VW, pairsOf(x, y));
+    }
+  }
+  if (sums)
+    UNROLL for (int j = 0; j < NV; j++) store(sums + j * VW, load(sums + j * VW) + sum[j]);
+}
+
+template <int NB>
+INLINE void packPanelPairsOf(int blocks, const float* b, index pitch, index rows, index all, float* out, float* sums) {
+  if (blocks == NB) packPanelPairs<NB>(b, pitch, rows, all, out, sums);
+  else if constexpr (NB > 1) packPanelPairsOf<NB - 1>(blocks, b, pitch, rows, all, out, sums);
+}
+
+/** `all` and `run.before` count rows, of pairs where it is HALF. */
+template <bool HALF>
 static void packRows(const float* b, index pitch, const RowRun& run, index all, index blocks, float* out, float* sums) {
   for (index first = 0; first < blocks; first += PACK_BLOCKS) {
     const index width = blocks - first < PACK_BLOCKS ? blocks - first : (index)PACK_BLOCKS;
     const index panel = width < TILE_BLOCKS ? width : (index)TILE_BLOCKS;
     float* to = out + run.before * panel * LANES;
-    packPanelsOf<PACK_BLOCKS>((int)width, b + run.from * pitch + first * LANES, pitch, run.count, all, to, sums ? sums + first * LANES : nullptr);
+    const float* from = b + run.from * pitch + first * LANES;
+    float* columnSums = sums ? sums + first * LANES : nullptr;
+    if constexpr (HALF) packPanelPairsOf<PACK_BLOCKS>((int)width, from, pitch, run.count, all, to, columnSums);
+    else packPanelsOf<PACK_BLOCKS>((int)width, from, pitch, run.count, all, to, columnSums);
     out += all * width * LANES;
   }
 }
@@ -66,8 +96,42 @@ static void packColumns(const float* a, index pitch, const RowRun& run, index al
   }
 }
 
+/** The same as pairs of bfloat16: two rows become one. */
+static void packColumnPairs(const float* a, index pitch, const RowRun& run, index all, index cols, float* out) {
+  for (index m = 0; m < cols; m += GROUP, out += all * GROUP) {
+    const float* src = a + run.from * pitch + m;
+    const index width = cols - m < GROUP ? cols - m : (index)GROUP;
+    float* to = out + run.before * width;
+    for (index k = 0; k < run.count; k += 2, src += 2 * pitch, to += width) {
+      const bool both = k + 1 < run.count;
+      if (width == GROUP) {
+        vf pairs[BV];
+        UNROLL for (int j = 0; j < BV; j++) pairs[j] = pairsOf(load(src + j * VW), both ? load(src + pitch + j * VW) : vf{});
+        __builtin_memcpy(to, pairs, GROUP * 4);
+      } else {
+        for (index i = 0; i < width; i++) {
+          const u32 pair = roundBfloat16(src[i]) | (both ? roundBfloat16(src[pitch + i]) << 16 : 0);
+          __builtin_memcpy(to + i, &pair, 4);
+        }
+      }
+    }
+  }
+}
+
+/** dst += A^T B of rounded values, with no memory to pack them in. */
+static void addOuterInPlace(const float* a, index aPitch, const float* b, index bPitch, index rows, index cols, index width, float* dst, index dstPitch) {
+  for (index r = 0; r < rows; r++, a += aPitch, b += bPitch)
+    for (index m = 0; m < cols; m++) {
+      const vf pair = pairsOf(broadcast(a[m]), vf{});
+      for (index n = 0; n < width; n += VW) {
+        float* to = dst + m * dstPitch + n;
+        store(to, dotPairs(pair, pairsOf(load(b + n), vf{}), load(to)));
+      }
+    }
+}
+
 /** dst = init + A^T B for NB blocks of B; A is `cols` neighbouring columns, `step` from row to row. */
-template <int NB>
+template <int NB, bool HALF>
 static void transposedTiles(const float* a, index step, index rows, index cols, const Product& product) {
   constexpr int MR = tileRows(NB);
   const index parts = (cols + MR - 1) / MR, each = cols / parts, rest = cols % parts;
@@ -77,17 +141,17 @@ static void transposedTiles(const float* a, index step, index rows, index cols, 
   part.segmentCount = 1;
   for (index p = 0; p < parts; p++) {
     const index n = each + (p < rest);
-    tileOf<MR, NB, true>((int)n, part, 0);
+    tileOf<MR, NB, true, HALF>((int)n, part, 0);
     segment.at += n;
     part.dst += n * part.dstPitch;
     if (part.init) part.init += n * part.initPitch;
   }
 }
 
-template <int NB>
+template <int NB, bool HALF>
 INLINE void transposedTilesOf(int blocks, const float* a, index step, index rows, index cols, const Product& product) {
-  if (blocks == NB) transposedTiles<NB>(a, step, rows, cols, product);
-  else if constexpr (NB > 1) transposedTilesOf<NB - 1>(blocks, a, step, rows, cols, product);
+  if (blocks == NB) transposedTiles<NB, HALF>(a, step, rows, cols, product);
+  else if constexpr (NB > 1) transposedTilesOf<NB - 1, HALF>(blocks, a, step, rows, cols, product);
 }
 
 INLINE void zeroMatrix(float* dst, index pitch, index rows, index cols) {
@@ -135,8 +199,9 @@ struct RowBlocks {
 
 enum { MOST_RUNS = 512 };
 
-/** The blocks of B in `span`; panels are packed in `buffer`. */
-static void runProductTN(const i32* code, float* const* slots, Span span, float* buffer) {
+/** The blocks of B in `span`; panels are packed in `buffer`. HALF: as pairs of bfloat16. */
+template <bool HALF>
+static void productTN(const i32* code, float* const* slots, Span span, float* buffer) {
   using namespace product_tn_field;
   const index rowCount = code[rows], blockCount = span.end - span.first, bStep = code[bPitch], left = span.first * LANES;
   if (code[blocks] && !blockCount) return;
@@ -157,26 +222,44 @@ static void runProductTN(const i32* code, float* const* slots, Span span, float*
   const bool packed = depth > 0;
   if (depth > code[kBlock] || depth < 1) depth = code[kBlock];
   if (depth > DEEPEST) depth = DEEPEST;
+  // A pair takes the place of one row. Valid rows of groups come in runs, of which each may end in half a pair.
+  if (HALF && !code[groups]) depth *= 2;
   RowBlocks blocksAlong = {rowCount, code[groups], code[groupRows], (const i32*)(slots[code[countsAt]] + code[countsAt + 1]), depth, !packed};
   RowRun runs[MOST_RUNS];
   int runCount = 0;
   bool started = add;
   for (index k; (k = blocksAlong.next(runs, MOST_RUNS, runCount)) > 0; started = true) {
     const float* bBlock = matrix + runs[0].from * bStep;
+    const index inRows = k;
+    if constexpr (HALF) {
+      k = 0;
+      for (int r = 0; r < runCount; r++) {
+        runs[r].before = k;
+        k += (runs[r].count + 1) / 2;
+      }
+    }
     float* aPacked = buffer + blockCount * LANES * k;
     if (packed)
-      for (int r = 0; r < runCount; r++) packRows(matrix, bStep, runs[r], k, blockCount, buffer, columnSums);
+      for (int r = 0; r < runCount; r++) packRows<HALF>(matrix, bStep, runs[r], k, blockCount, buffer, columnSums);
     else if (columnSums)
-      for (index r = 0; r < k; r++)
+      for (index r = 0; r < inRows; r++)
         for (index c = 0; c < blockCount * LANES; c += VW) store(columnSums + c, load(columnSums + c) + load(bBlock + r * bStep + c));
     for (i32 i = 0; i < count; i++) {
       const i32* s = list + i * segments_integers;
       const index aPitch = s[segments_pitch], colCount = s[segments_cols], dstStep = s[segments_dstPitch];
       const float* a = slots[s[segments_at]] + s[segments_at + 1];
       float* dst = slots[s[segments_dst]] + s[segments_dst + 1] + left;
-      if (packed)
-        for (int r = 0; r < runCount; r++) packColumns(a, aPitch, runs[r], k, colCount, aPacked);
       const float* aBlock = a + runs[0].from * aPitch;
+      if (HALF && !packed) {
+        if (!started) zeroMatrix(dst, dstStep, colCount, blockCount * LANES);
+        addOuterInPlace(aBlock, aPitch, bBlock, bStep, inRows, colCount, blockCount * LANES, dst, dstStep);
+        continue;
+      }
+      if (packed)
+        for (int r = 0; r < runCount; r++) {
+          if constexpr (HALF) packColumnPairs(a, aPitch, runs[r], k, colCount, aPacked);
+          else packColumns(a, aPitch, runs[r], k, colCount, aPacked);
+        }
       // Some panels at a time; within them a group of A stays in the nearest cache.
       for (index outer = 0; outer < blockCount; outer += PACK_BLOCKS)
         for (index m = 0; m < colCount; m += GROUP) {
@@ -189,7 +272,7 @@ static void runProductTN(const i32* code, float* const* slots, Span span, float*
             product.dst = dst + m * dstStep + first * LANES;
             product.dstPitch = product.initPitch = dstStep;
             product.init = started ? product.dst : nullptr;
-            transposedTilesOf<TILE_BLOCKS>((int)width, packed ? aPacked + m * k : aBlock + m, packed ? group : aPitch, k, group, product);
+            transposedTilesOf<TILE_BLOCKS, HALF>((int)width, packed ? aPacked + m * k : aBlock + m, packed ? group : aPitch, k, group, product);
           }
         }
     }
@@ -199,6 +282,11 @@ static void runProductTN(const i32* code, float* const* slots, Span span, float*
       const i32* s = list + i * segments_integers;
       zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1] + left, s[segments_dstPitch], s[segments_cols], blockCount * LANES);
     }
+}
+
+static void runProductTN(const i32* code, float* const* slots, Span span, float* buffer) {
+  if (code[product_tn_field::precision] == precision_bfloat16) productTN<true>(code, slots, span, buffer);
+  else productTN<false>(code, slots, span, buffer);
 }
 
 static void runVectorTN(const i32* code, float* const* slots) {

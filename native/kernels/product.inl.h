@@ -37,8 +37,8 @@ enum { TILE_BLOCKS = 1 };
 constexpr int tileRows(int) { return 2; }
 #endif
 
-/** UNIT: the rows of A are neighbours (A transposed): pitch is 1. */
-template <int MR, int NB, bool UNIT>
+/** UNIT: the rows of A are neighbours (A transposed): pitch is 1. HALF: both sides are pairs of bfloat16, one k is a pair. */
+template <int MR, int NB, bool UNIT, bool HALF>
 static __attribute__((noinline)) void tile(const Product& product, index row) {
   constexpr int NV = NB * BV;
   vf sum[MR][NV];
@@ -61,8 +61,13 @@ static __attribute__((noinline)) void tile(const Product& product, index row) {
       UNROLL for (int j = 0; j < NV; j++) columns[j] = load(b + j * VW);
       b += width;
       UNROLL for (int i = 0; i < MR; i++) {
-        vf x = broadcast(a[i * pitch]);
-        UNROLL for (int j = 0; j < NV; j++) sum[i][j] = fma(x, columns[j], sum[i][j]);
+        if constexpr (HALF) {
+          vf x = broadcastPair(a + i * pitch);
+          UNROLL for (int j = 0; j < NV; j++) sum[i][j] = dotPairs(x, columns[j], sum[i][j]);
+        } else {
+          vf x = broadcast(a[i * pitch]);
+          UNROLL for (int j = 0; j < NV; j++) sum[i][j] = fma(x, columns[j], sum[i][j]);
+        }
       }
       a += step;
     }
@@ -73,29 +78,29 @@ static __attribute__((noinline)) void tile(const Product& product, index row) {
     UNROLL for (int j = 0; j < NV; j++) store(dst + i * dstPitch + j * VW, sum[i][j]);
 }
 
-template <int MR, int NB, bool UNIT>
+template <int MR, int NB, bool UNIT, bool HALF>
 INLINE void tileOf(int rows, const Product& product, index row) {
-  if (rows >= MR) tile<MR, NB, UNIT>(product, row);
-  else if constexpr (MR > 1) tileOf<MR - 1, NB, UNIT>(rows, product, row);
+  if (rows >= MR) tile<MR, NB, UNIT, HALF>(product, row);
+  else if constexpr (MR > 1) tileOf<MR - 1, NB, UNIT, HALF>(rows, product, row);
 }
 
 /** All rows against one group of NB blocks; the rows split evenly. */
-template <int NB, bool UNIT>
+template <int NB, bool UNIT, bool HALF>
 static void tileColumn(const Product& product, index rows) {
   constexpr int MR = tileRows(NB);
   const index parts = (rows + MR - 1) / MR, each = rows / parts, rest = rows % parts;
   index row = 0;
   for (index p = 0; p < parts; p++) {
     const int n = (int)(each + (p < rest));
-    tileOf<MR, NB, UNIT>(n, product, row);
+    tileOf<MR, NB, UNIT, HALF>(n, product, row);
     row += n;
   }
 }
 
-template <int NB, bool UNIT>
+template <int NB, bool UNIT, bool HALF>
 INLINE void tileColumnOf(int blocks, const Product& product, index rows) {
-  if (blocks == NB) tileColumn<NB, UNIT>(product, rows);
-  else if constexpr (NB > 1) tileColumnOf<NB - 1, UNIT>(blocks, product, rows);
+  if (blocks == NB) tileColumn<NB, UNIT, HALF>(product, rows);
+  else if constexpr (NB > 1) tileColumnOf<NB - 1, UNIT, HALF>(blocks, product, rows);
 }
 
 template <int KS, int NV>
@@ -155,7 +160,7 @@ INLINE void panelProduct(Product product, index rows, index width, bool single) 
   for (index done = 0; done < width;) {
     const index blocks = width - done < most ? width - done : most;
     if (single) rowTileOf<ROW_BLOCKS>((int)blocks, product);
-    else tileColumnOf<TILE_BLOCKS, false>((int)blocks, product, rows);
+    else tileColumnOf<TILE_BLOCKS, false, false>((int)blocks, product, rows);
     done += blocks;
     product.packed += blocks * LANES;
     product.dst += blocks * LANES;
@@ -199,6 +204,70 @@ static void allPanels(Product product, index rows, index blocks, index panelBloc
   }
 }
 
+// ---- A rounded to bfloat16 some rows and some k at a time, into pairs that every panel reads.
+
+enum { HALF_ROWS = VW == 16 ? 64 : 24, HALF_PAIRS = 256 };
+
+/** Elements `from`.. of one row of the segments, as `count` bfloat16; what lies behind the last segment is zero. */
+static void roundRow(const Product& product, index row, index from, index count, u16* out) {
+  for (i32 s = 0; s < product.segmentCount && count > 0; s++) {
+    const Segment& segment = product.segments[s];
+    if (from >= segment.count) {
+      from -= segment.count;
+      continue;
+    }
+    const index rest = segment.count - from, n = rest < count ? rest : count;
+    const float* a = segment.at + row * segment.pitch + from * segment.step;
+    if (segment.step == 1) roundRun(a, n, out);
+    else
+      for (index k = 0; k < n; k++) out[k] = (u16)roundBfloat16(a[k * segment.step]);
+    out += n;
+    count -= n;
+    from = 0;
+  }
+  for (; count > 0; count--) *out++ = 0;
+}
+
+/** All panels, in bfloat16. Sums of more than HALF_PAIRS pairs go on from what dst holds. */
+static __attribute__((noinline)) void halfPanels(const Product& product, index rows, index blocks, index panelBlocks, index total) {
+  float buffer[HALF_ROWS * HALF_PAIRS];
+  const index pairs = (total + 1) / 2, rowParts = (rows + HALF_ROWS - 1) / HALF_ROWS;
+  index row = 0;
+  for (index p = 0; p < rowParts; p++) {
+    const index n = rows / rowParts + (p < rows % rowParts);
+    index k = 0;
+    do {
+      const index deep = pairs - k < HALF_PAIRS ? pairs - k : (index)HALF_PAIRS;
+      for (index r = 0; r < n; r++) roundRow(product, row + r, 2 * k, 2 * deep, (u16*)(buffer + r * deep));
+      const Segment segment = {buffer, deep, 1, deep};
+      for (index block = 0; block < blocks; block += panelBlocks) {
+        const index width = blocks - block < panelBlocks ? blocks - block : panelBlocks;
+        for (index done = 0; done < width; done += TILE_BLOCKS) {
+          const index tiles = width - done < TILE_BLOCKS ? width - done : (index)TILE_BLOCKS, column = (block + done) * LANES;
+          Product part = product;
+          part.segments = &segment;
+          part.segmentCount = 1;
+          part.width = width * LANES;
+          part.packed = product.packed + (block * pairs + k * width + done) * LANES;
+          part.dst = product.dst + row * product.dstPitch + column;
+          part.init = k ? part.dst : product.init ? product.init + row * product.initPitch + column : nullptr;
+          if (k) part.initPitch = product.dstPitch;
+          tileColumnOf<TILE_BLOCKS, false, true>((int)tiles, part, n);
+        }
+      }
+      k += deep;
+    } while (k < pairs);
+    row += n;
+  }
+}
+
+static void panelsOfRows(const i32* code, const Product& product, index rowCount) {
+  using namespace product_field;
+  if (code[precision] == precision_bfloat16) halfPanels(product, rowCount, code[blocks], code[panel], code[total]);
+  // One row has a path of its own, which sums in another order: it must not depend on how many rows are done here.
+  else allPanels(product, rowCount, code[blocks], code[panel], code[total], code[rows] == 1);
+}
+
 /** The rows of `span` that are valid in their groups; product stands at the first. */
 static __attribute__((noinline)) void groupsProduct(const i32* code, float* const* slots, Span span, Product& product, Segment* list) {
   using namespace product_field;
@@ -211,7 +280,7 @@ static __attribute__((noinline)) void groupsProduct(const i32* code, float* cons
     if (valid.first < valid.end) {
       moveRows(product, list, valid.first - row);
       row = valid.first;
-      allPanels(product, valid.end - valid.first, code[blocks], code[panel], code[total], code[rows] == 1);
+      panelsOfRows(code, product, valid.end - valid.first);
     }
     if (code[fill])
       for (index r = rest.first; r < rest.end; r++) zeroRow(product.dst + (r - row) * product.dstPitch, code[blocks], LANES);
@@ -237,8 +306,7 @@ static void runProduct(const i32* code, float* const* slots, Span span) {
   product.dstPitch = code[dstPitch];
   if (span.first) moveRows(product, list, span.first);
   if (code[groups]) return groupsProduct(code, slots, span, product, list);
-  // One row has a path of its own, which sums in another order: it must not depend on how many rows are done here.
-  allPanels(product, span.end - span.first, blockCount, code[panel], code[total], code[rows] == 1);
+  panelsOfRows(code, product, span.end - span.first);
 }
 
 INLINE index panelsOf(const i32* code) {
@@ -246,9 +314,60 @@ INLINE index panelsOf(const i32* code) {
   return code[panel] ? ((index)code[blocks] + code[panel] - 1) / code[panel] : 1;
 }
 
+/** The panels of `span` as pairs of bfloat16: two k stand together, also where they belong to two runs. */
+static void packPairs(const i32* code, float* const* slots, Span span) {
+  using namespace pack_field;
+  const index blockCount = code[blocks], colCount = code[cols], across = code[nStep], pairs = ((index)code[total] + 1) / 2;
+  for (index p = span.first; p < span.end; p++) {
+    const index firstBlock = p * code[panel], rest = blockCount - firstBlock, first = firstBlock * LANES;
+    const index width = (rest < code[panel] ? rest : (index)code[panel]) * LANES;
+    const index used = colCount - first < 0 ? 0 : colCount - first < width ? colCount - first : width;
+    float* out = slots[code[dst]] + code[dst + 1] + first * pairs;
+    const i32* run = code + runs + 1;
+    index k = 0;
+    const auto put = [&](index at, index n, float x) { ((u16*)(out + at / 2 * width + n))[at % 2] = (u16)roundBfloat16(x); };
+    for (i32 i = 0; i < code[runs]; i++, run += runs_integers) {
+      const float* src = slots[run[runs_at]] + run[runs_at + 1] + first * across;
+      const index step = run[runs_step], length = run[runs_count];
+      if (across == 1) {
+        for (index done = 0; done < length;) {
+          const float* row = src + done * step;
+          index n = 0;
+          if (k % 2 || done + 1 == length) {
+            for (; n < used; n++) put(k, n, row[n]);
+            for (; n < width; n++) put(k, n, 0);
+            done++;
+            k++;
+            continue;
+          }
+          float* to = out + k / 2 * width;
+          for (; n + VW <= used; n += VW) store(to + n, pairsOf(load(row + n), load(row + step + n)));
+          for (; n < width; n++) {
+            put(k, n, n < used ? row[n] : 0);
+            put(k + 1, n, n < used ? row[step + n] : 0);
+          }
+          done += 2;
+          k += 2;
+        }
+      } else {
+        // Sixteen k at a time, so that a line of the source that runs along k is used whole.
+        for (index k0 = 0; k0 < length; k0 += LANES) {
+          const index depth = length - k0 < LANES ? length - k0 : (index)LANES;
+          for (index n = 0; n < width; n++)
+            for (index d = 0; d < depth; d++) put(k + d, n, n < used ? src[(k0 + d) * step + n * across] : 0);
+          k += depth;
+        }
+      }
+    }
+    if (k % 2)
+      for (index n = 0; n < width; n++) put(k, n, 0);
+  }
+}
+
 /** The panels of `span`; a plain vector is one panel. */
 static void runPack(const i32* code, float* const* slots, Span span) {
   using namespace pack_field;
+  if (code[precision] == precision_bfloat16) return packPairs(code, slots, span);
   float* out = slots[code[dst]] + code[dst + 1];
   const index panelBlocks = code[panel], blockCount = code[blocks], colCount = code[cols], across = code[nStep];
   const i32 count = code[runs];

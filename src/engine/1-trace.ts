@@ -1,12 +1,14 @@
 /** From a function on handles to a graph, and what the rest of the engine must know of its inputs and outputs. */
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape } from '../core/shape.ts';
-import { type DType, Graph, type Type, type Value } from '../ir/graph.ts';
+import { type DType, Graph, type Precision, type Type, type Value } from '../ir/graph.ts';
 import { constant, Tensor } from '../ops/tensor.ts';
 
 /** What a trace builds with. */
 export interface StepBuilder {
   readonly graph: Graph;
+  /** What the products of a model round their operands to. */
+  readonly precision: Precision;
   /** The present value of a leaf of the state. */
   state(name: string): Tensor;
   /**
@@ -36,12 +38,14 @@ export function traceStep(
   name: string,
   leafOf: (name: string) => { type: Type; groups: number },
   step: (builder: StepBuilder) => TracedStep,
+  precision: Precision = 'float32',
 ): Trace {
   const graph = new Graph(name);
   const states = new Map<string, Value>();
   const inputs = new Map<string, Value>();
   const { outputs, updates = {} } = step({
     graph,
+    precision,
     state(key) {
       let value = states.get(key);
       if (!value) {

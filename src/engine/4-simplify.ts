@@ -6,7 +6,7 @@ import '../ops/all.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { gather, scatterAdd } from '../ops/gather.ts';
-import { matmul, matmulNT } from '../ops/matmul.ts';
+import { matmul, matmulNT, precisionOf } from '../ops/matmul.ts';
 import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
 import { broadcastTo, concat, reshape, slice, transpose } from '../ops/shape.ts';
@@ -89,7 +89,7 @@ function throughMatmul(c: Candidate): Tensor | null {
   if (a.value.node.op !== 'transpose' && a.value.node.op !== 'reshape') return null;
   if (a.value.node.op === 'transpose' && !sameShape(numbers(a.value.node, 'perm'), inverse(perm))) return null;
   if (a.value.node.op === 'reshape') return null;
-  return (node.attributes.form === 'nn' ? matmul : matmulNT)(transpose(a, perm), b);
+  return (node.attributes.form === 'nn' ? matmul : matmulNT)(transpose(a, perm), b, precisionOf(node.attributes));
 }
 
 /** Two boxes with zeros around them that make up the whole between them, as the gradients of two slices do. */

@@ -8,7 +8,7 @@
  */
 import { UnrolledError } from '../core/errors.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
-import { Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { countsOfReaders, countsOfStack } from './active-rows.ts';
 import { hoistInvariants, terms } from './loops.ts';
 import { isPointwise, operandKind } from './operands.ts';
@@ -58,14 +58,15 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const single = (v: Value) => v === root || uses.get(v) === 1;
     const products = list.filter((v) => isProduct(v) && single(v) && sameShape(v.type.shape, root.type.shape));
     if (!products.length) continue;
-    const form = products[0].node.attributes.form;
+    const { form, precision } = products[0].node.attributes;
     // Turned weights are packed with one distance between their rows: only whole ones of equal rows stand together.
     const right = (v: Value) => v.node.inputs[1];
     const fitsFirst = (v: Value) =>
       v === products[0] ||
       ([v, products[0]].every((p) => right(p).node.op === 'input') &&
         right(v).type.shape[1] === right(products[0]).type.shape[1]);
-    const factors = products.filter((v) => v.node.attributes.form === form && (form === 'nn' || fitsFirst(v)));
+    const isLike = ({ node: { attributes } }: Value) => attributes.form === form && attributes.precision === precision;
+    const factors = products.filter((v) => isLike(v) && (form === 'nn' || fitsFirst(v)));
     const cols = root.type.shape[root.type.shape.length - 1];
     const others = list.filter((v) => !factors.includes(v));
     const row = others.find((v) => v.type.shape.length === 1 && v.type.shape[0] === cols && root.type.shape.length > 1);
@@ -114,15 +115,17 @@ function emitProduct(
   map: Mapping,
 ): Value {
   const { shape } = root.type;
-  const form = factors[0].node.attributes.form;
+  const { form } = factors[0].node.attributes;
+  const rounds: Attributes = factors[0].node.attributes.precision ? { precision: 'bfloat16' } : {};
   const rows = sizeOf(shape.slice(0, -1));
   const [left, right] = [0, 1].map((i) => factors.map((v) => mapped(map, v.node.inputs[i])));
   const total = right.reduce((sum, v) => sum + v.type.shape[form === 'nn' ? 0 : 1], 0);
   const packedType = { dtype: 'f32', shape: [total, shape[shape.length - 1]] } as const;
-  const packed = graph.add('pack', right, { form, rows }, [packedType], root.node.path).outputs[0];
+  const packed = graph.add('pack', right, { form, rows, ...rounds }, [packedType], root.node.path).outputs[0];
   const rowsOfSteps = counts ? map.get(counts) : undefined;
   const inputs = [...left, packed, ...(init ? [mapped(map, init)] : []), ...(rowsOfSteps ? [rowsOfSteps] : [])];
-  const attributes = { segments: left.length, init: kind, ...(rowsOfSteps && { counted: fill ? 'zero' : 'unread' }) };
+  const counted = rowsOfSteps && { counted: fill ? 'zero' : 'unread' };
+  const attributes = { segments: left.length, init: kind, ...counted, ...rounds };
   let result = graph.add('product', inputs, attributes, [root.type], root.node.path).outputs[0];
   for (const v of rest) result = graph.add('add', [result, mapped(map, v)], {}, [root.type], root.node.path).outputs[0];
   return result;
@@ -147,8 +150,13 @@ function formSums(graph: Graph): Graph {
     if (isOuter(node) || isColumnSum(node)) shared.set(rightOf(node), [...(shared.get(rightOf(node)) ?? []), node]);
   const groups = new Map<Node, Node[]>();
   for (const members of shared.values()) {
-    if (!members.some(isOuter)) continue;
-    for (const node of members) groups.set(node, members);
+    // Those of one precision together; sums are in float32 and go with the first.
+    const outer = members.filter(isOuter);
+    if (!outer.length) continue;
+    const isLike = (a: Node, b: Node) => a.attributes.precision === b.attributes.precision;
+    const first = members.filter((node) => !isOuter(node) || isLike(node, outer[0]));
+    const others = outer.filter((node) => !isLike(node, outer[0]));
+    for (const together of [first, others]) for (const node of together) groups.set(node, together);
   }
   if (!groups.size) return graph;
   return clustered(
@@ -165,7 +173,11 @@ function formSums(graph: Graph): Graph {
       const made = next.add(
         'productTN',
         inputs,
-        { sums: sums.length > 0, ...(counts && { counted: true }) },
+        {
+          sums: sums.length > 0,
+          ...(counts && { counted: true }),
+          ...(outer[0].attributes.precision && { precision: 'bfloat16' }),
+        },
         types,
         members[0].path,
       );

@@ -1,7 +1,7 @@
 /** Writes the instructions of a planned graph. */
 import { UnrolledError } from '../core/errors.ts';
 import { type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { Init, LANES } from '../ir/kernels.ts';
+import { Init, LANES, Precision } from '../ir/kernels.ts';
 import { type CopyDimension, columnRuns, copyDimensions, layoutOf, productTNScratch, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
@@ -32,6 +32,9 @@ export const K_BLOCK = 256;
 export function outerScratch(rows: number, rightPitch: number, widest: number): number {
   return productTNScratch(rightPitch / LANES, [widest], Math.min(K_BLOCK, roundUp(Math.max(1, rows))));
 }
+
+const precisionOf = ({ attributes }: Node): number =>
+  Precision[attributes.precision === 'bfloat16' ? 'bfloat16' : 'float32'];
 
 export function emitGraph(planned: PlannedGraph, context: EmitContext): void {
   new Emitter(planned, context).run();
@@ -248,6 +251,7 @@ class Emitter {
         total,
         ...this.counted(node, result),
         fill: counted === 'zero' ? 1 : 0,
+        precision: precisionOf(node),
       },
       { segments },
     );
@@ -279,7 +283,12 @@ class Emitter {
     const blocks = footing.pitch / LANES;
     const nStep = nn ? 1 : this.place(node.inputs[0]).footing.pitch;
     const panel = this.context.panelOf(node.attributes.rows as number, blocks);
-    this.listing.emit('PACK', { dst, panel, blocks, cols: nn ? footing.pitch : cols, nStep, total }, { runs });
+    const precision = precisionOf(node);
+    this.listing.emit(
+      'PACK',
+      { dst, panel, blocks, cols: nn ? footing.pitch : cols, nStep, total, precision },
+      { runs },
+    );
   }
 
   private outer(node: Node): void {
@@ -321,6 +330,7 @@ class Emitter {
         kBlock: K_BLOCK,
         scratchFloats: scratch.footing.cols,
         ...this.counted(node, right),
+        precision: precisionOf(node),
       },
       { segments },
     );

@@ -31,6 +31,7 @@ export function compileStep(
       return { type: leaf.type, groups: leaf.layout.groups };
     },
     trace,
+    options.precision,
   );
   verifyGraph(traced.graph);
   const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options);

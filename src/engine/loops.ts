@@ -9,7 +9,7 @@
  * put into `after`.
  */
 import type { Graph, Node, Value } from '../ir/graph.ts';
-import { matmul, matmulNT, matmulTN } from '../ops/matmul.ts';
+import { matmul, matmulNT, matmulTN, precisionOf } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { Tensor } from '../ops/tensor.ts';
@@ -250,7 +250,7 @@ function summed(
     new Tensor(context.graph, (stack as (map: Mapping) => Value)(map));
   if (node.op === 'matmul' && node.attributes.form === 'tn') {
     const [a, b] = stacks.map((s) => s());
-    return (map) => matmulTN(at(a, map), at(b, map));
+    return (map) => matmulTN(at(a, map), at(b, map), precisionOf(node.attributes));
   }
   const axes = node.attributes.axes as readonly number[];
   if (node.op === 'sum' && !node.attributes.keepDims && axes.length && isLeading(axes)) {
@@ -296,6 +296,7 @@ export function hoistInputs(context: LoopContext, contractFrom: number): boolean
       const product = (v.node.attributes.form === 'nn' ? matmul : matmulNT)(
         new Tensor(graph, outerOf.get(a) as Value),
         new Tensor(graph, constantOf.get(b) as Value),
+        precisionOf(v.node.attributes),
       );
       total = total ? add(total, product) : product;
     }
@@ -347,7 +348,10 @@ export function hoistOutputs(context: LoopContext): boolean {
     if (!rows) continue;
     const { result } = stacked;
     const product = node.attributes.form === 'nn' ? matmul : matmulNT;
-    after.push((map) => map.set(result, product(new Tensor(graph, rows(map)), new Tensor(graph, weight)).value));
+    const precision = precisionOf(node.attributes);
+    after.push((map) =>
+      map.set(result, product(new Tensor(graph, rows(map)), new Tensor(graph, weight), precision).value),
+    );
     parts.stacked = parts.stacked.filter((s) => s !== stacked);
     changed = true;
   }

@@ -1,4 +1,5 @@
 /** What comes out of the compiler. */
+import type { Precision } from '../ir/graph.ts';
 
 /** Rows of a larger array, brought together only where the machine reads them. */
 export interface GatheredRows {
@@ -63,4 +64,6 @@ export interface CompiledStep {
 export interface CompileOptions {
   /** Bytes that arena, state and io may take together; default: what the machine has free. */
   readonly memoryLimit?: number;
+  /** What the products of a model round their operands to; the trace reads it as `precision`. Default `float32`. */
+  readonly precision?: Precision;
 }

@@ -69,14 +69,18 @@ export function compileStepper(
     const { shape, groups } = carried.has(key) ? { shape: carried.get(key) as Shape, groups: 1 } : parameterOf(key);
     return { type: { dtype: 'f32', shape } as const, groups };
   };
-  const traced = traceStep(name, leafOf, (builder) =>
-    trace({
-      ...builder,
-      carry(key, shape) {
-        carried.set(key, shape);
-        return builder.state(key);
-      },
-    }),
+  const traced = traceStep(
+    name,
+    leafOf,
+    (builder) =>
+      trace({
+        ...builder,
+        carry(key, shape) {
+          carried.set(key, shape);
+          return builder.state(key);
+        },
+      }),
+    options.precision,
   );
   verifyGraph(traced.graph);
   return machine.traits.host === 'oracle'

@@ -11,6 +11,9 @@ import { formatShape, type Shape, sameShape } from '../core/shape.ts';
 /** `f32` also stands for masks (0 or 1); `i32` for indices, labels and random keys. */
 export type DType = 'f32' | 'i32';
 
+/** What matrix products round their operands to. Sums, and all that is stored, are float32. */
+export type Precision = 'float32' | 'bfloat16';
+
 export interface Type {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -72,6 +75,8 @@ export class Graph {
   readonly name: string;
   /** The path given to nodes that are added now. */
   path = '';
+  /** Of the matrix products that are added now. */
+  precision: Precision = 'float32';
   constructor(name: string) {
     this.name = name;
   }

@@ -53,6 +53,8 @@ function row(name: string, doc: string, text: string, repeats: Record<string, st
 
 /** How an accumulator starts: at zero, at a row vector (a bias), or at a matrix. */
 export const Init = { zero: 0, row: 1, matrix: 2 } as const;
+/** What the operands of a product are rounded to; sums are float32. */
+export const Precision = { float32: 0, bfloat16: 1 } as const;
 export const Reduction = { sum: 0, max: 1, min: 2, argmax: 3 } as const;
 
 export const instructions = [
@@ -71,14 +73,14 @@ export const instructions = [
   ),
   row(
     'PRODUCT',
-    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself. groups > 0: rows = groups*groupRows, and group g has only its first counts[g] rows (i32 at countsAt, held in 0..groupRows); the others stay as they are (fill 0) or become zero (fill 1).',
-    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total groups? groupRows? countsAt?:ref fill?',
+    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself. groups > 0: rows = groups*groupRows, and group g has only its first counts[g] rows (i32 at countsAt, held in 0..groupRows); the others stay as they are (fill 0) or become zero (fill 1). precision 1: A is rounded to bfloat16 (ties to even), B was packed so; their products are summed in float32.',
+    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total groups? groupRows? countsAt?:ref fill? precision?',
     { segments: 'at:ref pitch step count' },
   ),
   row(
     'PACK',
-    'Packs B[total, cols] into panels of `panel` blocks: dst is [ceil(blocks/panel) panels][total][width*16] with width = panel but for the last panel, which has the blocks that remain. Runs follow each other along k; run element (k, n) stands at at + k*step + n*nStep. Columns from cols to blocks*16 are written as zero. panel 0: a plain vector, dst[k] = element (k, 0).',
-    'dst:ref panel blocks cols nStep total',
+    'Packs B[total, cols] into panels of `panel` blocks: dst is [ceil(blocks/panel) panels][total][width*16] with width = panel but for the last panel, which has the blocks that remain. Runs follow each other along k; run element (k, n) stands at at + k*step + n*nStep. Columns from cols to blocks*16 are written as zero. panel 0: a plain vector, dst[k] = element (k, 0). precision 1: rounded to bfloat16, two k in one element, the first in its lower half: dst is [panels][ceil(total/2)][width*16], an odd last k is paired with zero; panel is not 0.',
+    'dst:ref panel blocks cols nStep total precision?',
     { runs: 'at:ref step count' },
   ),
   row(
@@ -89,8 +91,8 @@ export const instructions = [
   ),
   row(
     'PRODUCT_TN',
-    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0. groups > 0: rows = groups*groupRows, and of group g only the first counts[g] rows are summed (i32 at countsAt, held in 0..groupRows).',
-    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats groups? groupRows? countsAt?:ref',
+    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0. groups > 0: rows = groups*groupRows, and of group g only the first counts[g] rows are summed (i32 at countsAt, held in 0..groupRows). precision 1: A and B are rounded to bfloat16 for the products (not for sums), up to kBlock pairs of rows are packed.',
+    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats groups? groupRows? countsAt?:ref precision?',
     { segments: 'at:ref pitch cols dst:ref dstPitch' },
   ),
   row(

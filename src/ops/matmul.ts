@@ -4,10 +4,15 @@
  * - nn: a[..., K] x b[K, N] -> [..., N]
  * - nt: a[..., K] x b[N, K] -> [..., N]
  * - tn: a[R..., M] x b[R..., N] -> [M, N], the sum over all leading axes, which must agree
+ *
+ * With the precision bfloat16, entries of both operands are rounded to it (to nearest, ties to even); what is multiplied is summed and
+ * given in float32. The derivative has the precision of the product. A product whose result has one column is always float32.
  */
+import { roundBfloat16 } from '../core/bfloat16.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../core/shape.ts';
-import { defineOperation } from './op.ts';
+import type { Attributes, Precision } from '../ir/graph.ts';
+import { type Dense, defineOperation } from './op.ts';
 import { apply, type Tensor } from './tensor.ts';
 
 export type MatmulForm = 'nn' | 'nt' | 'tn';
@@ -31,6 +36,12 @@ function resultShape(form: MatmulForm, a: Shape, b: Shape): Shape {
   return [...a.slice(0, -1), b[form === 'nn' ? 1 : 0]];
 }
 
+const rounded = ({ shape, data }: Dense): Dense => ({ shape, data: data.map(roundBfloat16) });
+
+/** Of a product that stands in a graph. */
+export const precisionOf = (attributes: Attributes): Precision =>
+  attributes.precision === 'bfloat16' ? 'bfloat16' : 'float32';
+
 const matmulOperation = defineOperation({
   name: 'matmul',
   infer([a, b], attributes) {
@@ -44,7 +55,8 @@ const matmulOperation = defineOperation({
       );
     return [{ dtype: 'f32', shape: resultShape(form, a.shape, b.shape) }];
   },
-  evaluate([a, b], attributes) {
+  evaluate(operands, attributes) {
+    const [a, b] = attributes.precision === 'bfloat16' ? operands.map(rounded) : operands;
     const form = attributes.form as MatmulForm;
     const shape = resultShape(form, a.shape, b.shape);
     const data = new Float64Array(sizeOf(shape));
@@ -69,23 +81,37 @@ const matmulOperation = defineOperation({
   vjp({ inputs: [a, b], attributes, needed }, [d]) {
     if (!d) return [null, null];
     const form = attributes.form as MatmulForm;
-    const forA = { nn: () => matmulNT(d, b), nt: () => matmul(d, b), tn: () => matmulNT(b, d) };
-    const forB = { nn: () => matmulTN(a, d), nt: () => matmulTN(d, a), tn: () => matmul(a, d) };
+    const precision = precisionOf(attributes);
+    const forA = {
+      nn: () => matmulNT(d, b, precision),
+      nt: () => matmul(d, b, precision),
+      tn: () => matmulNT(b, d, precision),
+    };
+    const forB = {
+      nn: () => matmulTN(a, d, precision),
+      nt: () => matmulTN(d, a, precision),
+      tn: () => matmul(a, d, precision),
+    };
     return [needed[0] ? forA[form]() : null, needed[1] ? forB[form]() : null];
   },
 });
 
-/** a[..., K] x b[K, N] -> [..., N] */
-export function matmul(a: Tensor, b: Tensor): Tensor {
-  return apply(matmulOperation, [a, b], { form: 'nn' })[0];
+function product(form: MatmulForm, a: Tensor, b: Tensor, precision: Precision): Tensor {
+  const isWide = b.shape[form === 'nt' ? 0 : b.rank - 1] !== 1;
+  return apply(matmulOperation, [a, b], { form, ...(precision === 'bfloat16' && isWide && { precision }) })[0];
+}
+
+/** a[..., K] x b[K, N] -> [..., N]. @param precision as the graph has it where it is not given */
+export function matmul(a: Tensor, b: Tensor, precision = a.graph.precision): Tensor {
+  return product('nn', a, b, precision);
 }
 
 /** a[..., K] x b[N, K] -> [..., N]: the second operand transposed */
-export function matmulNT(a: Tensor, b: Tensor): Tensor {
-  return apply(matmulOperation, [a, b], { form: 'nt' })[0];
+export function matmulNT(a: Tensor, b: Tensor, precision = a.graph.precision): Tensor {
+  return product('nt', a, b, precision);
 }
 
 /** a[R..., M] x b[R..., N] -> [M, N]: the first operand transposed, summed over all leading axes */
-export function matmulTN(a: Tensor, b: Tensor): Tensor {
-  return apply(matmulOperation, [a, b], { form: 'tn' })[0];
+export function matmulTN(a: Tensor, b: Tensor, precision = a.graph.precision): Tensor {
+  return product('tn', a, b, precision);
 }

@@ -88,6 +88,7 @@ export function scan(
 
   const body = new Graph('body');
   body.path = path;
+  body.precision = operands[0].graph.precision;
   const inner = (name: string, tensors: readonly Tensor[], drop: number): Tensor[] =>
     tensors.map((x, i) => new Tensor(body, body.input(`${name}${i}`, { dtype: x.dtype, shape: x.shape.slice(drop) })));
   const result = step(inner('carry', init, 0), inner('x', sequences, 1), inner('constant', constants, 0));

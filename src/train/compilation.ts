@@ -11,6 +11,7 @@ import type { Metric, Totals } from '../layers/metrics/metric.ts';
 import { showValue } from '../layers/options.ts';
 import { type OptimizerLike, optimizerOf } from './optimizers/all.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
+import { checkPrecision, type Precision } from './precision.ts';
 
 /** One for every output: a list in their order, or an object by their names (null: none). One alone holds for all outputs. */
 export type PerOutput<T> = T | readonly (T | null)[] | { readonly [output: string]: T | null };
@@ -38,6 +39,12 @@ export interface CompileSettings {
    * @example model.compile({ optimizer: 'adam', loss: 'mse', memory: 'sqrt' });
    */
   readonly memory?: TimeMemory;
+  /**
+   * What matrix products round their operands to, in training and after it: see `ModelOptions`. Default: the model's, which is `float32`.
+   *
+   * @example model.compile({ optimizer: 'adam', loss: 'mse', precision: 'bfloat16' });
+   */
+  readonly precision?: Precision;
 }
 
 /** Metrics of one output, or a list or an object with some for each. */
@@ -70,6 +77,8 @@ export interface Compilation {
   readonly lossWeights: NonNullable<CompileSettings['lossWeights']> | null;
   /** null: as the model has it. */
   readonly memory: TimeMemory | null;
+  /** null: as the model has it. */
+  readonly precision: Precision | null;
 }
 
 /** Loss and metrics of one output, for targets of a known shape. */
@@ -121,6 +130,7 @@ export function compileSettings(settings: CompileSettings, outputs: number): Com
     weightedMetrics = null,
     lossWeights = null,
     memory = null,
+    precision = null,
     ...rest
   } = settings;
   const unknown = Object.keys(rest).filter((key) => (rest as Record<string, unknown>)[key] != null);
@@ -128,7 +138,7 @@ export function compileSettings(settings: CompileSettings, outputs: number): Com
     fail(
       'ARGUMENT',
       'compile',
-      'optimizer, loss, lossWeights, metrics, weightedMetrics and memory',
+      'optimizer, loss, lossWeights, metrics, weightedMetrics, memory and precision',
       unknown.join(', '),
     );
   const losses = parts(loss).filter((one) => one !== null && one !== undefined) as LossLike[];
@@ -161,6 +171,7 @@ export function compileSettings(settings: CompileSettings, outputs: number): Com
     weightedMetrics: weightedMetrics ?? [],
     lossWeights,
     memory: memory === null ? null : checkTimeMemory(memory, 'compile: memory'),
+    precision: precision === null ? null : checkPrecision(precision, 'compile: precision'),
   };
 }
 

@@ -41,7 +41,7 @@ export interface FunctionalOptions extends ModelOptions {
  */
 export function model<Output extends NdArray | NdArray[] = NdArray>(options: FunctionalOptions): Model<Output> {
   const { inputs, outputs, ...own } = options;
-  refuseUnknown(own, ['name', 'seed', 'memoryLimit', 'memory', 'machine'], 'model');
+  refuseUnknown(own, ['name', 'seed', 'memoryLimit', 'memory', 'precision', 'machine'], 'model');
   return new Model<Output>(functionalArchitecture(inputs, outputs, own.name ?? 'model'), {
     name: 'functional',
     ...own,

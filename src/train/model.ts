@@ -6,7 +6,6 @@ import type { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
-import { checkTimeMemory, type TimeMemory } from '../engine/gradients.ts';
 import type { Layer, OpenShape } from '../layers/layer.ts';
 import type { ApplyOptions, SymbolicInput, SymbolicTensor } from '../layers/symbolic.ts';
 import { Assembly, type Owner } from './assembly.ts';
@@ -37,7 +36,9 @@ import {
   type EvaluateOptions,
   type ModelOptions,
   type PredictOptions,
+  type RunDefaults,
   refuseUnknown,
+  runDefaults,
   type WeightOptions,
 } from './model-options.ts';
 import { nestModel } from './nested.ts';
@@ -77,7 +78,7 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private readonly session: Session;
   private readonly counters: Counters = { iteration: 0, learningRate: 0 };
   private readonly memoryLimit: number | undefined;
-  private readonly timeMemory: TimeMemory;
+  private readonly defaults: RunDefaults;
   private network: Network | null = null;
   private layer: Layer | null = null;
   private compilation: Compilation | null = null;
@@ -86,15 +87,15 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   /** Use `sequential`. */
   constructor(architecture: Architecture, options: ModelOptions = {}) {
-    refuseUnknown(options, ['name', 'seed', 'memoryLimit', 'memory', 'machine'], 'model');
+    refuseUnknown(options, ['name', 'seed', 'memoryLimit', 'memory', 'precision', 'machine'], 'model');
     this.name = options.name ?? 'sequential';
     this.seed = options.seed ?? 0;
     RandomKey.from(this.seed);
     this.architecture = architecture;
     this.memoryLimit = options.memoryLimit;
     this.session = new Session(options.machine ?? null, options.memoryLimit);
-    this.timeMemory = checkTimeMemory(options.memory ?? 'full', 'model: memory');
-    this.session.timeMemory = this.timeMemory;
+    this.defaults = runDefaults(options);
+    Object.assign(this.session, this.defaults);
     const owner: Owner = {
       session: this.session,
       counters: this.counters,
@@ -279,7 +280,8 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
     this.session.requireUnclaimed('compile');
     this.session.requireRest('compile');
     this.compilation = compilation;
-    this.session.timeMemory = compilation.memory ?? this.timeMemory;
+    this.session.timeMemory = compilation.memory ?? this.defaults.timeMemory;
+    this.session.precision = compilation.precision ?? this.defaults.precision;
     this.counters.iteration = 0;
     this.counters.learningRate = firstLearningRate(compilation);
     for (const kind of ['train ', 'evaluate ', 'lossAndGradients ', 'inspect ']) this.session.forget(kind);

@@ -15,6 +15,7 @@ import {
 } from '../engine/compile.ts';
 import type { TimeMemory } from '../engine/gradients.ts';
 import { StateSpace } from '../engine/state.ts';
+import type { Precision } from '../ir/graph.ts';
 import { openMachine } from '../vm/open.ts';
 import type { Machine } from '../vm/vm.ts';
 import type { SharedValue, ValueHolder } from './shared-weights.ts';
@@ -57,6 +58,8 @@ export class Session {
   version = 0;
   /** What training keeps of the steps of a sequence. */
   timeMemory: TimeMemory = 'full';
+  /** What products round their operands to. */
+  precision: Precision = 'float32';
   /** Rows whose recurrent states are kept (`states.ts`); null: none. */
   stateRows: number | null = null;
 
@@ -195,8 +198,10 @@ export class Session {
     return this.stepIn(await this.attached(), key, trace);
   }
 
-  private stepIn(space: StateSpace, key: string, trace: (builder: StepBuilder) => TracedStep): CompiledStep {
-    const step = this.steps.get(key) ?? compileStep(space, key.split(' ')[0], trace, { memoryLimit: this.memoryLimit });
+  private stepIn(space: StateSpace, given: string, trace: (builder: StepBuilder) => TracedStep): CompiledStep {
+    const { memoryLimit, precision } = this;
+    const key = precision === 'float32' ? given : `${given} ${precision}`;
+    const step = this.steps.get(key) ?? compileStep(space, key.split(' ')[0], trace, { memoryLimit, precision });
     // The last one used stands at the end; the one at the front is given up first.
     this.steps.delete(key);
     this.steps.set(key, step);

@@ -116,12 +116,15 @@ export function forward(
   const { window } = shapes;
   const windowed =
     window && windows ? windowMemory(b, b.input(feedNames.begins, []), network, windows, rows, window) : null;
+  // The layers alone: the loss and the optimizer stay in float32.
+  b.graph.precision = b.precision;
   const { carried, losses, ...traced } = traceNetwork(network, inputs, masks, weightOf, {
     training,
     random: keyedRandom(key),
     carriedOf: (path) => b.state(stateLeaf(path, rows)),
     ...(windowed && { memoryOf: windowed.memoryOf }),
   });
+  b.graph.precision = 'float32';
   return {
     inputs,
     weights,

@@ -349,6 +349,7 @@ export async function makeStepper<Output extends NdArray | NdArray[]>(
         return before;
       },
     };
+    b.graph.precision = b.precision;
     const result = traceNetwork(
       network,
       inputs,
@@ -367,7 +368,7 @@ export async function makeStepper<Output extends NdArray | NdArray[]>(
     'stream',
     (path) => ({ shape: session.shapeOf(path), groups: session.groupsOf(path) }),
     trace,
-    { memoryLimit },
+    { memoryLimit, precision: session.precision },
   );
   const rules = network.inputs.map(({ name, range, dtype }, i) => ({
     name,

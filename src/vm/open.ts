@@ -6,7 +6,7 @@ import type { HostName, Machine } from './vm.ts';
 export interface MachineOptions {
   /** Forces a host. Default: UNROLLED_HOST, else native where the addon loads, else wasm. */
   readonly host?: HostName;
-  /** Forces an instruction set: avx512, avx2, sse, neon (native), simd128 or relaxed (wasm). Default: UNROLLED_ISA, else the fastest. */
+  /** Forces an instruction set: avx512bf16, avx512, avx2, sse, neon (native), simd128 or relaxed (wasm). Default: UNROLLED_ISA, else the fastest. */
   readonly isa?: string;
   /** The folder of unrolled.wasm and unrolled-relaxed.wasm. Default: beside the package's code. */
   readonly wasmFolder?: string | URL;

@@ -8,7 +8,7 @@ export type HostName = 'native' | 'wasm' | 'oracle';
 /** What the compiler must know of a machine to choose well; a program that was made for one runs on all. */
 export interface MachineTraits {
   readonly host: HostName;
-  /** `avx512`, `avx2`, `sse`, `neon`, `simd128`, `relaxed` or `float64`. */
+  /** `avx512bf16`, `avx512`, `avx2`, `sse`, `neon`, `simd128`, `relaxed` or `float64`. */
   readonly isa: string;
   /** Floats in a vector register: 16, 8 or 4. */
   readonly vector: number;

@@ -68,6 +68,7 @@ function sumByWidth(x: readonly number[], width: number): number {
 
 /** Width of the vectors, and whether a multiply-add rounds once. The relaxed one is free to do either. */
 const fingerprints: Readonly<Record<string, readonly [width: number, fused: boolean | undefined]>> = {
+  avx512bf16: [16, true],
   avx512: [16, true],
   avx2: [8, true],
   sse: [4, false],

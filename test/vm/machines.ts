@@ -24,7 +24,7 @@ function candidate(host: HostName, isa: string, missing?: string): Candidate {
 const onlyNative = !!process.env.UNROLLED_ADDON;
 
 export const candidates: readonly Candidate[] = [
-  ...(process.arch === 'arm64' ? ['neon'] : ['avx512', 'avx2', 'sse']).map((isa) =>
+  ...(process.arch === 'arm64' ? ['neon'] : ['avx512bf16', 'avx512', 'avx2', 'sse']).map((isa) =>
     candidate(
       'native',
       isa,

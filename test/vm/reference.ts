@@ -2,6 +2,7 @@
  * A machine in float64 that runs a program instruction by instruction, from the text of the treaty (src/ir/kernels.ts) alone. Its memories
  * hold numbers; an i32 is the number that it means.
  */
+import { roundBfloat16 } from '../../src/core/bfloat16.ts';
 import { chainOperations, Init, Reduction, Segment } from '../../src/ir/kernels.ts';
 import {
   type DecodedInstruction,
@@ -25,6 +26,20 @@ export function philox(key: readonly number[], counter: readonly number[]): numb
     k1 = word(k1 + 0xbb67ae85n);
   }
   return [c0, c1, c2, c3].map(Number);
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** The 16 bits of the bfloat16 next to a number. */
+function upperHalf(x: number): number {
+  bits.setFloat32(0, roundBfloat16(x));
+  return bits.getUint16(0);
+}
+
+/** The first or the second number of a pair. */
+function half(pair: number, index: number): number {
+  bits.setUint32(0, (index ? Math.floor(pair / 65536) : pair % 65536) * 65536);
+  return bits.getFloat32(0);
 }
 
 export class BadId extends Error {
@@ -129,13 +144,15 @@ class ReferenceMachine {
           this.set(f.dst, r, sum);
         }
         return;
-      case 'PRODUCT_TN':
+      case 'PRODUCT_TN': {
+        const rounded = f.precision ? roundBfloat16 : (x: number) => x;
         for (const s of list('segments'))
           for (let c = 0; c < s.cols; c++)
             for (let n = 0; n < f.blocks * 16; n++) {
               let sum = f.accumulate ? this.get(s.dst, c * s.dstPitch + n) : 0;
               for (let r = 0; r < f.rows; r++)
-                if (this.isValid(f, r)) sum += this.get(s.at, r * s.pitch + c) * this.get(f.b, r * f.bPitch + n);
+                if (this.isValid(f, r))
+                  sum += rounded(this.get(s.at, r * s.pitch + c)) * rounded(this.get(f.b, r * f.bPitch + n));
               this.set(s.dst, c * s.dstPitch + n, sum);
             }
         if (f.sums)
@@ -145,6 +162,7 @@ class ReferenceMachine {
             this.set(f.sumAt, n, sum);
           }
         return;
+      }
       case 'VECTOR_TN': {
         for (const s of list('segments'))
           for (let c = 0; c < s.cols; c++) {
@@ -235,6 +253,7 @@ class ReferenceMachine {
     segments: readonly (Numbers & { at: Reference })[],
   ): void {
     const width = f.blocks * 16;
+    const pairs = Math.ceil(f.total / 2);
     const out = new Map<number, number[]>();
     for (let r = 0; r < this.rowsNow(f.rows); r++) {
       if (!this.isValid(f, r)) {
@@ -251,9 +270,11 @@ class ReferenceMachine {
         let k = 0;
         for (const s of segments)
           for (let i = 0; i < s.count; i++, k++)
-            sum +=
-              this.get(s.at, r * s.pitch + i * s.step) *
-              this.get(f.packed, first * f.total + k * panelWidth + n - first);
+            sum += f.precision
+              ? roundBfloat16(this.get(s.at, r * s.pitch + i * s.step)) *
+                half(this.get(f.packed, first * pairs + (k >> 1) * panelWidth + n - first), k % 2)
+              : this.get(s.at, r * s.pitch + i * s.step) *
+                this.get(f.packed, first * f.total + k * panelWidth + n - first);
         row.push(sum);
       }
     }
@@ -263,6 +284,7 @@ class ReferenceMachine {
   private pack(f: Numbers & Record<string, Reference & number>, runs: readonly (Numbers & { at: Reference })[]): void {
     const width = f.panel ? f.blocks * 16 : 1;
     const panelWidth = f.panel ? f.panel * 16 : 1;
+    if (f.precision) return this.packPairs(f, runs);
     let place = 0;
     for (let first = 0; first < width; first += panelWidth)
       for (const run of runs)
@@ -271,6 +293,24 @@ class ReferenceMachine {
             const inside = !f.panel || n < f.cols;
             this.set(f.dst, place++, inside ? this.get(run.at, k * run.step + n * f.nStep) : 0);
           }
+  }
+
+  /** A pair is kept as the whole number that its 32 bits are. */
+  private packPairs(
+    f: Numbers & Record<string, Reference & number>,
+    runs: readonly (Numbers & { at: Reference })[],
+  ): void {
+    const width = f.blocks * 16;
+    const rows = runs.flatMap((run) => Array.from({ length: run.count }, (_, k) => ({ run, k })));
+    let place = 0;
+    for (let first = 0; first < width; first += f.panel * 16)
+      for (let k = 0; k < rows.length; k += 2)
+        for (let n = first; n < Math.min(first + f.panel * 16, width); n++) {
+          const bits = [rows[k], rows[k + 1]].map((row) =>
+            row && n < f.cols ? upperHalf(this.get(row.run.at, row.k * row.run.step + n * f.nStep)) : 0,
+          );
+          this.set(f.dst, place++, bits[0] + bits[1] * 65536);
+        }
   }
 
   private chain(
