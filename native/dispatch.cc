@@ -11,7 +11,9 @@ int availableSets(const InstructionSet** all) {
   // cpuid, and whether the operating system saves the registers.
   const bool has512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl");
+#ifndef UNROLLED_WITHOUT_BFLOAT16
   if (has512 && __builtin_cpu_supports("avx512bf16")) all[n++] = &avx512bf16;
+#endif
   if (has512) all[n++] = &avx512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) all[n++] = &avx2;
   all[n++] = &sse;

@@ -53,6 +53,14 @@ export function findCompiler() {
   });
 }
 
+/** Whether a compiler knows a flag: GCC before 10 has no bfloat16. */
+function knows([command, ...prefix], flag) {
+  return (
+    spawnSync(command, [...prefix, flag, '-E', '-x', 'c++', '-'], { input: '', stdio: ['pipe', 'ignore', 'ignore'] })
+      .status === 0
+  );
+}
+
 function run(command, args) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -95,11 +103,14 @@ export async function buildAddon({ target = 'unrolled.node', flags = [], linkFla
   }
   const headers = join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
   const [command, ...prefix] = compiler.split(' ').filter(Boolean);
+  const { avx512bf16, ...others } = sets[process.arch];
+  const hasBfloat16 = avx512bf16 && knows([command, ...prefix], '-mavx512bf16');
   const flagsOf = {
-    ...sets[process.arch],
+    ...(hasBfloat16 ? { avx512bf16 } : {}),
+    ...others,
     verify: [],
     share: [],
-    dispatch: [],
+    dispatch: hasBfloat16 ? [] : ['-DUNROLLED_WITHOUT_BFLOAT16'],
     'hosts/threads': ['-pthread'],
     'hosts/node': [`-I${headers}`],
   };
