@@ -68,7 +68,7 @@ describe('native and WebAssembly', () => {
     async () => {
       const native = await openMachine({ host: 'native' }).catch(() => null);
       if (!native) return; // there is no compiler here
-      const models = [classifier(native), classifier(await openMachine({ host: 'wasm' }))];
+      const models = [classifier(native), classifier(await openMachine({ host: 'wasm', isa: 'simd128' }))];
       const losses: number[][] = [];
       for (const model of models) losses.push((await model.fit(x, y, { ...options, epochs: 5 })).history.loss);
       const [a, b] = models.map((model) => bits(model).flat());
