@@ -132,6 +132,7 @@ class Emitter {
     const shape = node.outputs[0].type.shape;
     const last = shape.length - 1;
     const { groups, pitch } = target.footing;
+    const inner = shape.slice(axis + 1, -1).reduce((a, b) => a * b, 1);
     let before = 0;
     node.inputs.forEach((v, i) => {
       const from = this.place(v);
@@ -145,28 +146,21 @@ class Emitter {
         };
       else if (axis === last)
         to = { ...target, offset: target.offset + before, footing: { ...footingOf(layoutOf(v.type.shape)), pitch } };
-      else to = target;
+      else to = { ...target, offset: target.offset + before * inner * pitch };
       const isThere =
         from.buffer === target.buffer &&
-        (axis !== last || (from.offset === to.offset && from.footing.step === to.footing.step));
+        from.offset === to.offset &&
+        (axis !== last || from.footing.step === to.footing.step);
       if (!isThere) {
         if (axis === last) this.copy(from, to);
-        else this.copyRows(from, v, target, shape, axis, before, cols);
+        else this.copyRows(from, v, to, shape, axis, cols);
       }
       before += v.type.shape[axis];
     });
   }
 
   /** Part of a concatenation along an axis before the last. */
-  private copyRows(
-    from: Place,
-    value: Value,
-    to: Place,
-    shape: readonly number[],
-    axis: number,
-    before: number,
-    cols: number,
-  ): void {
+  private copyRows(from: Place, value: Value, to: Place, shape: readonly number[], axis: number, cols: number): void {
     const inner = shape.slice(axis + 1, -1).reduce((a, b) => a * b, 1);
     const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
     const count = value.type.shape[axis] * inner;
@@ -175,8 +169,8 @@ class Emitter {
       { size: count, srcStride: from.footing.pitch, dstStride: to.footing.pitch },
       { size: cols, srcStride: 1, dstStride: 1 },
     ];
-    const dst = this.listing.at(to, before * inner * to.footing.pitch);
-    this.listing.emit('COPY', { src: this.listing.at(from), dst }, { dims: copyDimensions(dims) });
+    const [src, dst] = [this.listing.at(from), this.listing.at(to)];
+    this.listing.emit('COPY', { src, dst }, { dims: copyDimensions(dims) });
   }
 
   private reshape(node: Node): void {

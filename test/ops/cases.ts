@@ -258,6 +258,14 @@ const moves: Case[] = [
   entry('concat', 'rows', [f(2, 5), f(1, 5)], (parts) => s.concat(parts, 0)),
   entry('concat', 'middle, one empty', [f(2, 0, 5), f(2, 3, 5)], (parts) => s.concat(parts, 1)),
   entry('concat', 'i32', [ids(9, 2, 3), ids(9, 2, 1)], (parts) => s.concat(parts)),
+  entry('concat', 'a concatenation and its parts', [f(4, 5), f(3, 5), f(5, 16)], ([x, z, w]) => {
+    const [y, v] = [matmul(x, w), matmul(z, w)];
+    return s.concat([s.concat([y, v], 0), y, v, y], 0);
+  }),
+  entry('concat', 'rows of a table, twice', [f(5, 3), ids(5, 1, 4)], ([table, at]) => {
+    const y = gather(table, at);
+    return s.concat([y, y], 1);
+  }),
   entry('split', 'gates', [f(3, 4 * 17)], ([x]) => s.split(x, 4)),
   entry('split', 'gates of one unit', [f(3, 4)], ([x]) => s.split(x, 4)),
   entry('split', 'rows', [f(6, 5)], ([x]) => s.split(x, 3, 0)),
