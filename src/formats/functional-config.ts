@@ -150,10 +150,12 @@ export function functionalFromKeras(config: Json, reading: KerasReading, where: 
     entries.set(name, entry);
     nodes.push(...entry.nodes);
   }
-  const nodeOf = ([name, call]: History, from: string): Node =>
-    entries.get(name)?.nodes[call] ?? fail('FORMAT', from, 'a call that is there', `'${name}', call ${call}`);
-  const tensorOf = (history: History, from: string): SymbolicTensor =>
-    nodeOf(history, from).outputs?.[history[2]] ??
+  const firstCalls = firstCallsOf(config, entries, nodes, where);
+  const nodeOf = ([name, call]: History, from: string, isEnd = false): Node =>
+    entries.get(name)?.nodes[call - (firstCalls.get(name)?.[isEnd ? 'ends' : 'calls'] ?? 0)] ??
+    fail('FORMAT', from, 'a call that is there', `'${name}', call ${call}`);
+  const tensorOf = (history: History, from: string, isEnd = false): SymbolicTensor =>
+    nodeOf(history, from, isEnd).outputs?.[history[2]] ??
     fail('FORMAT', from, 'an output that is there', `output ${history[2]} of '${history[0]}'`);
 
   // Depth first, on a stack of its own; a node that is met again while open closes a cycle.
@@ -187,10 +189,40 @@ export function functionalFromKeras(config: Json, reading: KerasReading, where: 
       stack.pop();
     }
   }
-  return {
-    inputs: endsOf(config.input_layers, `${where}: input_layers`).map((h) => tensorOf(h, `${where}: input_layers`)),
-    outputs: endsOf(config.output_layers, `${where}: output_layers`).map((h) => tensorOf(h, `${where}: output_layers`)),
-  };
+  const ends = (key: 'input_layers' | 'output_layers') =>
+    endsOf(config[key], `${where}: ${key}`).map((history) => tensorOf(history, `${where}: ${key}`, true));
+  return { inputs: ends('input_layers'), outputs: ends('output_layers') };
+}
+
+const modelClasses = new Set(['Functional', 'Model', 'Sequential', 'Network']);
+
+/**
+ * The number that the first call of a model within the model has. Keras counts the model's own building as call 0: Keras 3 where the model
+ * stands at an end, Keras 2 and tf-keras everywhere, but not for a Sequential that was built by its call.
+ */
+function firstCallsOf(
+  config: Json,
+  entries: ReadonlyMap<string, Entry>,
+  nodes: readonly Node[],
+  where: string,
+): Map<string, { readonly calls: number; readonly ends: number }> {
+  const inCalls = placesIn(nodes.map(({ args, kwargs }) => [args, kwargs])).map(({ history }) => history);
+  const atEnds = (['input_layers', 'output_layers'] as const).flatMap((key) => endsOf(config[key], `${where}: ${key}`));
+  const old = [...entries.values()].some(({ json }) => [json.inbound_nodes ?? []].flat().some(Array.isArray));
+  const first = new Map<string, { calls: number; ends: number }>();
+  for (const { name, json, nodes: own } of entries.values()) {
+    if (!modelClasses.has(String(json.class_name))) continue;
+    const numbers = (list: readonly History[]) => list.filter((h) => h[0] === name).map((h) => h[1]);
+    if (old) {
+      // Every call that is written is looked at by someone.
+      const from = numbers([...inCalls, ...atEnds]).includes(own.length) ? 1 : 0;
+      first.set(name, { calls: from, ends: from });
+    } else if (json.class_name !== 'Sequential') {
+      const ends = numbers(atEnds);
+      first.set(name, { calls: 0, ends: ends.length && !ends.includes(0) ? 1 : 0 });
+    }
+  }
+  return first;
 }
 
 /** All classes that are missing, in one message, before any is made. */
@@ -265,7 +297,7 @@ function runNode(
       else rest[key] = value;
     }
     // Options may also be given as further arguments of the call.
-    return kerasOperation(className, own, { ...keep, ...rest }, name);
+    return kerasOperation(className, own, { ...keep, ...rest }, name, json.keeps_mask === true);
   }
   if (kwargs.initial_state) kwargs.initial_state = statesIn(kwargs.initial_state, flat(args)[0], where);
   const inputs = [...flat(args), ...inputWords.flatMap((word) => flat(kwargs[word] ?? null))];

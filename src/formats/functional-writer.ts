@@ -46,7 +46,7 @@ export function functionalToKeras(
     if (valuesOf(layer)) return [];
     const nodes = calls.filter((call) => call.layer === index);
     if (isOperation(layer)) {
-      const { module, options, args } = operationToKeras(layer);
+      const { module, options, args, keepsMask } = operationToKeras(layer);
       const [call] = nodes;
       return [
         {
@@ -55,6 +55,8 @@ export function functionalToKeras(
           config: { name: own, ...options },
           registered_name: layer.className,
           name: own,
+          // Keras reads over it: there a mask ends at every operation.
+          ...(keepsMask && { keeps_mask: true }),
           inbound_nodes: [{ args: args.map((arg) => writeArgument(arg, (i) => tensor(call.inputs[i]))), kwargs: {} }],
         },
       ];
@@ -88,6 +90,11 @@ export function functionalToKeras(
       });
     return [{ ...withoutCallWords(layer, write(layer, own)), name: own, inbound_nodes: inbound }];
   });
+  // Keras counts the building of a functional model as its call 0, but only here.
+  const end = (r: { call: number; output: number }): History => {
+    const [own, call, output] = history(r);
+    return [own, call + (layers[calls[r.call].layer].layer.className === 'Functional' ? 1 : 0), output];
+  };
   const ends = (list: History[]) => (list.length === 1 ? list[0] : list);
   return {
     module: 'keras.src.models.functional',
@@ -97,7 +104,7 @@ export function functionalToKeras(
       trainable,
       layers: written,
       input_layers: ends(network.inputs.map(({ call }) => history({ call, output: 0 }))),
-      output_layers: ends(network.outputs.map(history)),
+      output_layers: ends(network.outputs.map(end)),
     },
     registered_name: 'Functional',
   };

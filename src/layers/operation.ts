@@ -91,18 +91,18 @@ const definedOperation = defineLayer({
 
 const operations = new WeakSet<Layer>();
 
-/** How Keras writes an operation; throws UNSUPPORTED for one that it does not have. */
-export function operationToKeras(layer: Layer): Exclude<Config['keras'], null> {
-  return (
-    (layer.config as unknown as Config).keras ??
+/** How Keras writes an operation, and whether masks go on here; throws UNSUPPORTED for one that it does not have. */
+export function operationToKeras(layer: Layer): Exclude<Config['keras'], null> & { readonly keepsMask: boolean } {
+  const { keras, keepsMask } = layer.config as unknown as Config;
+  if (!keras)
     fail(
       'UNSUPPORTED',
       layer.className,
       'an operation that Keras has too',
       `'${layer.className}'`,
       'Build the model in code and load its weights, or use operations of equal meaning that Keras has.',
-    )
-  );
+    );
+  return { ...keras, keepsMask };
 }
 
 /** Whether a layer is such an operation. */
@@ -167,12 +167,14 @@ function withArrays(value: unknown, tensors: readonly Tensor[]): unknown {
  *
  * @param args of the call, tensors and values, in Keras's order
  * @param options of the operation, in Keras's words
+ * @param keepsMask whether a mask goes on where the steps stay. In Keras it ends at every operation, and so it does in models read from its files
  */
 export function kerasOperation(
   className: string,
   args: readonly unknown[],
   options: Readonly<Record<string, unknown>>,
   name: string | null = null,
+  keepsMask = false,
 ): SymbolicTensor[] {
   const operation = kerasOperations.get(className);
   if (!operation)
@@ -194,6 +196,6 @@ export function kerasOperation(
       );
       return operation.run({ ...options, ...given }, where);
     },
-    { name, keepsMask: operation.keepsMask, keras: { module: operation.module, options, args: slots } },
+    { name, keepsMask: keepsMask && operation.keepsMask, keras: { module: operation.module, options, args: slots } },
   );
 }

@@ -106,7 +106,7 @@ function lift(name: string, run: (...args: never[]) => unknown) {
     if (translation) {
       const [className, translate] = translation;
       const { args: own, options = {} } = translate(...(args as never[]));
-      outputs = kerasOperation(className, own, options);
+      outputs = kerasOperation(className, own, options, null, true);
     } else {
       const inputs: SymbolicTensor[] = [];
       const slots = takeSlots(args, inputs) as unknown[];
