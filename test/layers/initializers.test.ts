@@ -41,17 +41,20 @@ describe('distributions', () => {
 });
 
 describe('orthogonal', () => {
-  it.each([[[5, 20]], [[20, 5]], [[7, 7]]])('%s has orthonormal rows or columns', ([rows, columns]) => {
-    const q = initializers.orthogonal({ gain: 2 }).values([rows, columns], key);
-    const n = Math.min(rows, columns);
-    const at = (vector: number, i: number) => (rows >= columns ? q[i * columns + vector] : q[vector * columns + i]);
-    for (let a = 0; a < n; a++)
-      for (let b = 0; b < n; b++) {
-        let dot = 0;
-        for (let i = 0; i < Math.max(rows, columns); i++) dot += at(a, i) * at(b, i);
-        expect(dot).toBeCloseTo(a === b ? 4 : 0, 5);
-      }
-  });
+  it.each([[[5, 20]], [[20, 5]], [[7, 7]], [[40, 34]], [[1, 3]]])(
+    '%s has orthonormal rows or columns',
+    ([rows, columns]) => {
+      const q = initializers.orthogonal({ gain: 2 }).values([rows, columns], key);
+      const n = Math.min(rows, columns);
+      const at = (vector: number, i: number) => (rows >= columns ? q[i * columns + vector] : q[vector * columns + i]);
+      for (let a = 0; a < n; a++)
+        for (let b = 0; b < n; b++) {
+          let dot = 0;
+          for (let i = 0; i < Math.max(rows, columns); i++) dot += at(a, i) * at(b, i);
+          expect(dot).toBeCloseTo(a === b ? 4 : 0, 5);
+        }
+    },
+  );
   it('refuses vectors', () => expect(() => initializers.orthogonal().values([4], key)).toThrow(/at least two axes/));
 });
 
