@@ -19,80 +19,32 @@ import {
   pad,
   reshape,
   reverse,
+  slice,
   split,
   squeeze,
   stopGradient,
   transpose,
 } from '../ops/shape.ts';
 import { logSoftmax, softmax } from '../ops/softmax.ts';
-import { constant, Tensor, type TensorLike } from '../ops/tensor.ts';
+import { constant, type Tensor } from '../ops/tensor.ts';
 import { activationOf } from './activations.ts';
+import { furtherOperations } from './further-keras-operations.ts';
+import {
+  activation,
+  binary,
+  type KerasOperation,
+  list,
+  nn,
+  number,
+  numpy,
+  operand,
+  reduction,
+  shaped,
+  tensor,
+  truth,
+  unary,
+} from './keras-operation.ts';
 import { showValue } from './options.ts';
-
-/** Arguments of the call and options of the operation, by Keras's names. */
-export type OperationArguments = Readonly<Record<string, unknown>>;
-
-export interface KerasOperation {
-  readonly module: string;
-  /** Names of the call's arguments, in order; the others are options of the operation. */
-  readonly parameters: readonly string[];
-  /** Whether masks of the inputs hold for the output: every step of it comes from the same step of the inputs. */
-  readonly keepsMask: boolean;
-  run(given: OperationArguments, where: string): Tensor | readonly Tensor[];
-}
-
-const numpy = 'keras.src.ops.numpy';
-const nn = 'keras.src.ops.nn';
-
-function tensor(value: unknown, where: string): Tensor {
-  if (!(value instanceof Tensor)) fail('UNSUPPORTED', where, 'a tensor', showValue(value));
-  return value;
-}
-
-function number(value: unknown): number {
-  return typeof value === 'boolean' ? Number(value) : (value as number);
-}
-
-const operand = (value: unknown): TensorLike => (value instanceof Tensor ? value : number(value));
-
-function list(value: unknown, where: string): Tensor[] {
-  if (!Array.isArray(value)) fail('UNSUPPORTED', where, 'a list of tensors', showValue(value));
-  return value.map((x) => tensor(x, where));
-}
-
-const binary = (run: (a: TensorLike, b: TensorLike) => Tensor): KerasOperation => ({
-  module: numpy,
-  parameters: ['x1', 'x2'],
-  keepsMask: true,
-  run: ({ x1, x2 }) => run(operand(x1), operand(x2)),
-});
-
-const unary = (run: (x: Tensor) => Tensor, module = numpy): KerasOperation => ({
-  module,
-  parameters: ['x'],
-  keepsMask: true,
-  run: ({ x }, where) => run(tensor(x, where)),
-});
-
-const activation = (name: string): KerasOperation => unary((x) => activationOf(name, name).apply(x), nn);
-
-/** The last axis only. */
-function overLast(axis: unknown, x: Tensor, where: string): void {
-  if (normalAxis((axis as number | undefined) ?? -1, x.rank, where) !== x.rank - 1)
-    fail('UNSUPPORTED', where, 'axis -1', String(axis));
-}
-
-const reduction = (run: (x: Tensor, options: { axes?: number[]; keepDims?: boolean }) => Tensor): KerasOperation => ({
-  module: numpy,
-  parameters: ['x'],
-  keepsMask: false,
-  run({ x, axis, keepdims }, where) {
-    const axes = axis === null || axis === undefined ? {} : { axes: [axis].flat() as number[] };
-    return run(tensor(x, where), { ...axes, keepDims: keepdims === true });
-  },
-});
-
-const truth = (x: TensorLike): Tensor => p.notEqual(x, 0);
 
 /** Python's slices: `{ start, stop, step }`, null for what is left out. */
 export interface SliceBounds {
@@ -100,6 +52,21 @@ export interface SliceBounds {
 }
 
 const isSlice = (v: unknown): v is SliceBounds => typeof v === 'object' && v !== null && 'slice' in v;
+
+/** Every `step`-th element of an axis; the last step may lead beyond the end. */
+function strideFrom(x: Tensor, axis: number, from: number, count: number, step: number): Tensor {
+  const missing = from + count * step - x.shape[axis];
+  const none = x.shape.map(() => 0);
+  const long =
+    missing > 0
+      ? pad(
+          x,
+          none,
+          none.map((_, i) => (i === axis ? missing : 0)),
+        )
+      : x;
+  return stride(long, axis, from, count, step);
+}
 
 /** `x[key]`, a key of whole numbers, slices, null for new axes and '...'. */
 function item(x: Tensor, key: unknown, where: string): Tensor {
@@ -125,20 +92,15 @@ function item(x: Tensor, key: unknown, where: string): Tensor {
       const by = step ?? 1;
       const clip = (v: number) => Math.min(size, Math.max(0, v < 0 ? v + size : v));
       if (by < 0) {
-        if (by !== -1 || start !== null || stop !== null)
-          fail('UNSUPPORTED', where, 'a positive step, or [::-1]', String(by));
-        y = reverse(y, axis);
+        // The same elements from the other end.
+        const low = (v: number) => Math.min(size - 1, Math.max(-1, v < 0 ? v + size : v));
+        const from = size - 1 - low(start ?? size - 1);
+        const stopAt = stop === null ? size : size - 1 - low(stop);
+        y = strideFrom(reverse(y, axis), axis, from, Math.max(0, Math.ceil((stopAt - from) / -by)), -by);
       } else {
         const from = clip(start ?? 0);
         const count = Math.max(0, Math.ceil((clip(stop ?? size) - from) / by));
-        const missing = from + count * by - size;
-        if (missing > 0)
-          y = pad(
-            y,
-            y.shape.map(() => 0),
-            y.shape.map((_, i) => (i === axis ? missing : 0)),
-          );
-        if (from !== 0 || count !== size) y = stride(y, axis, from, count, by);
+        if (from !== 0 || count !== size) y = strideFrom(y, axis, from, count, by);
       }
     } else fail('UNSUPPORTED', where, 'numbers and slices', showValue(k));
     axis++;
@@ -161,27 +123,53 @@ function fullShape(x: Tensor, wanted: unknown, where: string): number[] {
   return full;
 }
 
-function product(a: Tensor, b: Tensor, where: string): Tensor {
+/** numpy's product: vectors as a row or a column, stacks of matrices spread over each other. */
+function product(a: Tensor, b: Tensor): Tensor {
+  if (a.rank === 1) {
+    const y = product(expandDims(a, 0), b);
+    return squeeze(y, b.rank === 1 ? 0 : -2);
+  }
+  if (b.rank === 1) return squeeze(product(a, expandDims(b, 1)), -1);
   if (b.rank === 2) return matmul(a, b);
-  if (a.rank === b.rank && a.rank >= 3) return batchMatmul(a, b);
-  fail(
-    'UNSUPPORTED',
-    where,
-    'a matrix, or stacks of matrices of equal rank',
-    `${formatShape(a.shape)} and ${formatShape(b.shape)}`,
-  );
+  const front: number[] = [];
+  for (let i = 3; i <= Math.max(a.rank, b.rank); i++)
+    front.unshift(Math.max(a.shape[a.rank - i] ?? 1, b.shape[b.rank - i] ?? 1));
+  const spread = (x: Tensor) => broadcastTo(x, [...front, ...x.shape.slice(-2)]);
+  return batchMatmul(spread(a), spread(b));
 }
 
-const shaped = (
-  run: (x: Tensor, options: OperationArguments, where: string) => Tensor | Tensor[],
-  module = numpy,
-  parameters: readonly string[] = ['x'],
-): KerasOperation => ({
-  module,
-  parameters,
-  keepsMask: false,
-  run: (given, where) => run(tensor(given.x ?? given.inputs ?? given.variable, where), given, where),
+/** A function along the last axis, along any: null stands for all axes together. */
+const shapedAlong = (run: (x: Tensor) => Tensor): KerasOperation => ({
+  module: nn,
+  parameters: ['x'],
+  keepsMask: true,
+  run({ x, axis }, where) {
+    const own = tensor(x, where);
+    if (axis === null) return reshape(run(reshape(own, [sizeOf(own.shape)])), own.shape);
+    const along = [axis ?? -1].flat().map((a) => normalAxis(a as number, own.rank, where));
+    if (along.length === 1 && along[0] === own.rank - 1) return run(own);
+    const others = own.shape.map((_, i) => i).filter((i) => !along.includes(i));
+    const order = [...others, ...along];
+    const behind = transpose(own, order);
+    const rows = others.map((i) => own.shape[i]);
+    const flat = run(reshape(behind, [...rows, sizeOf(along.map((i) => own.shape[i]))]));
+    return transpose(
+      reshape(flat, behind.shape),
+      own.shape.map((_, i) => order.indexOf(i)),
+    );
+  },
 });
+
+/** The place of the largest value, or of the smallest; the first of equals. */
+const extreme = (least: boolean): KerasOperation =>
+  shaped((x, { axis, keepdims }, where) => {
+    const all = axis === null || axis === undefined;
+    const own = all ? reshape(x, [sizeOf(x.shape)]) : x;
+    const at = all ? 0 : normalAxis(axis as number, x.rank, where);
+    const found = p.toFloat(argmax(least ? p.neg(own) : own, at));
+    const kept = x.shape.map((d, i) => (all || i === at ? 1 : d));
+    return keepdims === true ? reshape(found, kept) : found;
+  });
 
 /** The mean of squared distances from the mean. */
 function variance(x: Tensor, options: { axes?: number[]; keepDims?: boolean }): Tensor {
@@ -242,20 +230,8 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
     Elu: activation('elu'),
     Selu: activation('selu'),
     HardSigmoid: activation('hardSigmoid'),
-    Softmax: {
-      ...unary((x) => x, nn),
-      run({ x, axis }, where) {
-        overLast(axis, tensor(x, where), where);
-        return softmax(x as Tensor);
-      },
-    },
-    LogSoftmax: {
-      ...unary((x) => x, nn),
-      run({ x, axis }, where) {
-        overLast(axis, tensor(x, where), where);
-        return logSoftmax(x as Tensor);
-      },
-    },
+    Softmax: shapedAlong(softmax),
+    LogSoftmax: shapedAlong(logSoftmax),
     Where: {
       module: numpy,
       parameters: ['condition', 'x1', 'x2'],
@@ -269,10 +245,8 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
     Min: reduction(min),
     Any: reduction((x, options) => max(truth(x), options)),
     All: reduction((x, options) => min(truth(x), options)),
-    Argmax: shaped((x, { axis }, where) => {
-      overLast(axis, x, where);
-      return p.toFloat(argmax(x));
-    }),
+    Argmax: extreme(false),
+    Argmin: extreme(true),
     Reshape: shaped((x, { newshape }, where) => reshape(x, fullShape(x, newshape, where))),
     Transpose: shaped((x, { axes }) => transpose(x, (axes as number[] | null) ?? undefined)),
     ExpandDims: shaped((x, { axis }) => expandDims(x, [axis].flat()[0] as number)),
@@ -294,8 +268,19 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
       return repeat(x, repeats, normalAxis(axis, x.rank, where));
     }),
     Split: shaped((x, { indices_or_sections: parts, axis }, where) => {
-      if (typeof parts !== 'number') fail('UNSUPPORTED', where, 'a number of equal parts', showValue(parts));
-      return split(x, parts, (axis as number | undefined) ?? 0);
+      const at = normalAxis((axis as number | undefined) ?? 0, x.rank, where);
+      if (typeof parts === 'number') return split(x, parts, at);
+      const size = x.shape[at];
+      const ends = [...(parts as number[]).map((i) => Math.min(size, i < 0 ? i + size : i)), size];
+      return ends.map((end, i) => {
+        const start = i ? ends[i - 1] : 0;
+        const from = x.shape.map((_, k) => (k === at ? start : 0));
+        return slice(
+          x,
+          from,
+          x.shape.map((d, k) => (k === at ? Math.max(0, end - start) : d)),
+        );
+      });
     }),
     GetItem: shaped((x, { key }, where) => item(x, key, where), numpy, ['x', 'key']),
     Cast: shaped((x, { dtype }) => (String(dtype).startsWith('bool') ? truth(x) : p.toFloat(x)), 'keras.src.ops.core'),
@@ -327,7 +312,7 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
       module: numpy,
       parameters: ['x1', 'x2'],
       keepsMask: false,
-      run: ({ x1, x2 }, where) => product(tensor(x1, where), tensor(x2, where), where),
+      run: ({ x1, x2 }, where) => product(tensor(x1, where), tensor(x2, where)),
     },
     FloorDivide: binary((a, b) => p.floor(p.div(a, b))),
     Mod: binary((a, b) => p.sub(a, p.mul(p.floor(p.div(a, b)), b))),
@@ -437,6 +422,7 @@ export const kerasOperations: ReadonlyMap<string, KerasOperation> = new Map(
         return einsum(einsumTerms(String(subscripts), x.rank, where), x, y);
       },
     },
+    ...furtherOperations,
     FullLike: {
       module: numpy,
       parameters: ['x', 'fill_value'],

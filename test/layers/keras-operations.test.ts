@@ -13,7 +13,9 @@ interface Case {
   gradients: Precise[];
 }
 
-const { cases } = readGolden<{ cases: Case[] }>('keras-operations.json');
+const cases = ['keras-operations.json', 'further-keras-operations.json'].flatMap(
+  (name) => readGolden<{ cases: Case[] }>(name).cases,
+);
 const arrayOf = ({ shape, data }: Precise) => NdArray.from(Float64Array.from(data), shape);
 const plain = (config: unknown) => JSON.parse(JSON.stringify(config).replaceAll('float64', 'float32'));
 
@@ -146,6 +148,34 @@ describe("functions of TensorFlow in tf-keras's files", () => {
         const product = [0, 1, 2, 3].reduce((sum, f) => sum + at(b, t, f) * at(b, s, f), 0);
         return product > 0.5 ? 1 : product;
       },
+    ));
+  it('padding, turning, taking apart', () =>
+    expectValues(
+      [
+        [
+          'p',
+          'pad',
+          [
+            'x',
+            0,
+            0,
+            {
+              paddings: [
+                [0, 0],
+                [1, 0],
+                [0, 0],
+              ],
+              mode: 'CONSTANT',
+              constant_values: 2,
+            },
+          ],
+        ],
+        ['r', 'roll', ['p', 0, 0, { shift: 1, axis: 1, name: null }]],
+        ['u', 'unstack', ['r', 0, 0, { num: null, axis: 2 }]],
+        ['s', 'math.subtract', ['u', 0, 1, { y: ['u', 0, 3], name: null }]],
+      ],
+      [2, 4],
+      (b, t) => (t === 1 ? 0 : at(b, t === 0 ? 2 : t - 2, 1) - at(b, t === 0 ? 2 : t - 2, 3)),
     ));
   it('that are not there are named, all of them', () => {
     expect(() => oldModel([['tf.shape', 'compat.v1.shape', ['x', 0, 0, {}]]])).toThrow(
