@@ -1,6 +1,7 @@
-/** The same LSTM by four routes: the built-in layer, a cell of `defineCell`, steps unrolled by hand on numbers, and streaming. */
+/** The same LSTM by four routes, on every host: the built-in layer, a cell of `defineCell`, steps unrolled by hand on numbers, and streaming. */
 import { expect, it } from 'vitest';
 import { defineCell, layers, NdArray, ops, sequential } from '../../src/index.ts';
+import { openMachine } from '../../src/vm/open.ts';
 
 const ownCell = defineCell({
   name: 'OwnLSTM',
@@ -45,14 +46,18 @@ function byHand(x: ArrayLike<number>, [kernel, recurrent, bias]: readonly NdArra
   return out;
 }
 
-it('the built-in LSTM, one of defineCell, steps by hand and streaming agree', async () => {
+const { host: chosen } = (await openMachine()).traits;
+const hosts = process.env.UNROLLED_HOST ? [chosen] : [...new Set([chosen, 'wasm', 'oracle'] as const)];
+
+it.each(hosts)('the built-in LSTM, one of defineCell, steps by hand and streaming agree: %s', async (host) => {
+  const machine = await openMachine({ host });
   const x = NdArray.from(
     Float32Array.from({ length: batch * time * features }, (_, i) => Math.sin(i * 3 + 1)),
     [batch, time, features],
   );
   const first = () => layers.input({ shape: [null, features] });
-  const builtIn = sequential([first(), layers.lstm({ units, returnSequences: true })], { seed: 3 });
-  const own = sequential([first(), layers.rnn({ cell: ownCell({ units }), returnSequences: true })]);
+  const builtIn = sequential([first(), layers.lstm({ units, returnSequences: true })], { seed: 3, machine });
+  const own = sequential([first(), layers.rnn({ cell: ownCell({ units }), returnSequences: true })], { machine });
   own.setWeights(builtIn.getWeights());
   const expected = byHand(x.data, builtIn.getWeights());
   const close = (actual: ArrayLike<number>, wanted: ArrayLike<number>) => {
