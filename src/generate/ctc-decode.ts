@@ -8,10 +8,12 @@
 import { type ArrayInput, NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { formatShape } from '../core/shape.ts';
+import { refuseUnknown } from '../train/model-options.ts';
+import { labelsOf, type Prefix, searchPrefixes } from './prefix-search.ts';
 
 /**
- * log of the probability of `next` after the labels of `prefix`; -Infinity rules it out. Called once for each prefix and label that the search
- * looks at.
+ * log of the probability of `next` after the labels of `prefix`; -Infinity rules it out. Asked of every label after every prefix that the search
+ * keeps, and remembered while it keeps it.
  */
 export type LabelModel = (prefix: readonly number[], next: number) => number;
 
@@ -34,6 +36,17 @@ export interface CtcDecodeOptions {
   readonly fromLogits?: boolean;
 }
 
+const optionNames: readonly (keyof CtcDecodeOptions)[] = [
+  'inputLengths',
+  'blank',
+  'beamWidth',
+  'topPaths',
+  'languageModel',
+  'languageWeight',
+  'lengthBonus',
+  'fromLogits',
+];
+
 export interface CtcPath {
   readonly labels: readonly number[];
   /** Of the sequence, over the alignments that the search kept; of the one alignment without a `beamWidth`. */
@@ -42,38 +55,34 @@ export interface CtcPath {
   readonly score: number;
 }
 
-/** A node of the tree of prefixes. */
-interface Prefix {
-  readonly parent: Prefix | null;
-  /** The last label; -1 at the root. */
-  readonly last: number;
-  /** Of the language model, weighted, and the bonus. */
-  readonly extra: number;
-  /** By the label that follows; null: the language model rules it out. */
-  next: Map<number, Prefix | null> | null;
-  /** log of the probability of the alignments that end in the blank, and of those that end in the last label. */
-  blank: number;
-  label: number;
-  /** The same for the step that is being made. */
-  nextBlank: number;
-  nextLabel: number;
-  /** What the order follows. */
-  score: number;
-}
-
 const none = Number.NEGATIVE_INFINITY;
 
-function logAdd(a: number, b: number): number {
-  if (a === none) return b;
-  if (b === none) return a;
-  return a > b ? a + Math.log1p(Math.exp(b - a)) : b + Math.log1p(Math.exp(a - b));
-}
+type FailAt = (expected: string, received: string) => never;
 
-function logProbabilities(row: ArrayLike<number>, at: number, classes: number, fromLogits: boolean): Float64Array {
-  const values = Float64Array.from({ length: classes }, (_, c) => (fromLogits ? row[at + c] : Math.log(row[at + c])));
-  const top = values.reduce((a, b) => Math.max(a, b), none);
-  const total = top + Math.log(values.reduce((sum, v) => sum + Math.exp(v - top), 0));
-  return values.map((v) => v - total);
+/** Of the classes of a step, which need not add up to one. */
+function logProbabilities(
+  row: ArrayLike<number>,
+  at: number,
+  classes: number,
+  fromLogits: boolean,
+  failAt: FailAt,
+): Float64Array {
+  const values = new Float64Array(classes);
+  let top = none;
+  for (let c = 0; c < classes; c++) {
+    const value = row[at + c];
+    const own = fromLogits ? value : Math.log(value);
+    if (Number.isNaN(own) || own === Number.POSITIVE_INFINITY)
+      failAt(fromLogits ? 'logits below infinity' : 'probabilities from 0 on', String(value));
+    values[c] = own;
+    if (own > top) top = own;
+  }
+  if (top === none) failAt('a class that is possible', 'none');
+  let sum = 0;
+  for (let c = 0; c < classes; c++) sum += Math.exp(values[c] - top);
+  const total = top + Math.log(sum);
+  for (let c = 0; c < classes; c++) values[c] -= total;
+  return values;
 }
 
 function bestPath(steps: readonly Float64Array[], blank: number): CtcPath {
@@ -88,85 +97,6 @@ function bestPath(steps: readonly Float64Array[], blank: number): CtcPath {
     before = best;
   }
   return { labels, logProbability, score: logProbability };
-}
-
-interface Search {
-  readonly blank: number;
-  readonly beamWidth: number;
-  readonly topPaths: number;
-  /** What a label adds to the score of a prefix. */
-  readonly gain: (prefix: Prefix, next: number) => number;
-}
-
-const prefixOf = (parent: Prefix | null, last: number, extra: number): Prefix => ({
-  parent,
-  last,
-  extra,
-  next: null,
-  blank: none,
-  label: none,
-  nextBlank: none,
-  nextLabel: none,
-  score: none,
-});
-
-function labelsOf(prefix: Prefix): number[] {
-  const labels: number[] = [];
-  for (let at = prefix; at.parent; at = at.parent) labels.push(at.last);
-  return labels.reverse();
-}
-
-/** Makes the step's probabilities those of the prefix. */
-function settle(prefix: Prefix): void {
-  prefix.blank = prefix.nextBlank;
-  prefix.label = prefix.nextLabel;
-  prefix.nextBlank = none;
-  prefix.nextLabel = none;
-  prefix.score = logAdd(prefix.blank, prefix.label) + prefix.extra;
-}
-
-function searchPrefixes(steps: readonly Float64Array[], { blank, beamWidth, topPaths, gain }: Search): CtcPath[] {
-  const root = prefixOf(null, -1, 0);
-  root.nextBlank = 0;
-  settle(root);
-  let beam: Prefix[] = [root];
-  for (const step of steps) {
-    const reached = new Set<Prefix>(beam);
-    for (const prefix of beam) {
-      const { last } = prefix;
-      const total = logAdd(prefix.blank, prefix.label);
-      prefix.nextBlank = logAdd(prefix.nextBlank, total + step[blank]);
-      if (last >= 0) prefix.nextLabel = logAdd(prefix.nextLabel, prefix.label + step[last]);
-      prefix.next ??= new Map();
-      for (let c = 0; c < step.length; c++) {
-        // A label twice in a row needs a blank between.
-        const from = c === last ? prefix.blank : total;
-        if (c === blank || from === none || step[c] === none) continue;
-        let longer = prefix.next.get(c);
-        if (longer === undefined) {
-          const more = gain(prefix, c);
-          longer = more === none ? null : prefixOf(prefix, c, prefix.extra + more);
-          prefix.next.set(c, longer);
-        }
-        if (!longer) continue;
-        longer.nextLabel = logAdd(longer.nextLabel, from + step[c]);
-        reached.add(longer);
-      }
-    }
-    for (const prefix of reached) settle(prefix);
-    const ordered = [...reached].filter(({ score }) => score > none).sort((a, b) => b.score - a.score);
-    beam = ordered.slice(0, beamWidth);
-    // A prefix that was given up starts anew if it is reached again.
-    for (const prefix of ordered.slice(beamWidth)) {
-      prefix.blank = none;
-      prefix.label = none;
-    }
-  }
-  return beam.slice(0, topPaths).map((prefix) => ({
-    labels: labelsOf(prefix),
-    logProbability: logAdd(prefix.blank, prefix.label),
-    score: prefix.score,
-  }));
 }
 
 function lengthsFor(given: ArrayLike<number> | null, rows: number, steps: number): number[] {
@@ -190,6 +120,8 @@ function lengthsFor(given: ArrayLike<number> | null, rows: number, steps: number
  * search over prefixes, which adds up the alignments of each; it is exact where `beamWidth` holds all prefixes. With a language model, the
  * order follows log p(labels | scores) + languageWeight log p(labels) + lengthBonus labels.
  *
+ * Errors: SHAPE, ARGUMENT, and DATA for scores or a language model that give no probabilities, by row and step.
+ *
  * @param scores (B, T, C): logits of a model that was trained with the loss `ctc`
  * @example
  * const scores = await model.predict(x);
@@ -199,6 +131,7 @@ function lengthsFor(given: ArrayLike<number> | null, rows: number, steps: number
 export function ctcDecode(scores: ArrayInput, options: CtcDecodeOptions = {}): CtcPath[][] {
   const { blank = 0, beamWidth = null, topPaths = 1, fromLogits = true } = options;
   const { languageModel = null, languageWeight = 1, lengthBonus = 0, inputLengths = null } = options;
+  refuseUnknown(options, optionNames, 'ctcDecode');
   const array = NdArray.from(scores);
   if (array.rank !== 3) fail('SHAPE', 'ctcDecode', 'scores (batch, time, classes)', formatShape(array.shape));
   const [rows, length, classes] = array.shape;
@@ -217,18 +150,31 @@ export function ctcDecode(scores: ArrayInput, options: CtcDecodeOptions = {}): C
     );
   if (beamWidth === null && (languageModel || lengthBonus))
     fail('ARGUMENT', 'ctcDecode', 'a beamWidth, for a language model or a bonus', 'null', 'Write `beamWidth: 20`.');
-  const gain = (prefix: Prefix, next: number): number => {
-    if (!languageModel) return lengthBonus;
-    const own = languageModel(labelsOf(prefix), next);
-    if (Number.isNaN(own)) fail('DATA', 'ctcDecode: languageModel', 'a logarithm of a probability', `NaN for ${next}`);
-    return lengthBonus + languageWeight * own;
+  for (const [name, value] of Object.entries({ languageWeight, lengthBonus }))
+    if (!Number.isFinite(value)) fail('ARGUMENT', `ctcDecode: ${name}`, 'a finite number', String(value));
+  if (options.languageWeight !== undefined && !languageModel)
+    fail('ARGUMENT', 'ctcDecode: languageWeight', 'a languageModel beside it', 'none');
+  const asked = (prefix: Prefix, next: number): number => {
+    prefix.gains ??= new Float64Array(classes).fill(Number.NaN);
+    if (Number.isNaN(prefix.gains[next])) {
+      const own = (languageModel as LabelModel)(labelsOf(prefix), next);
+      if (Number.isNaN(own) || own === Number.POSITIVE_INFINITY)
+        fail('DATA', 'ctcDecode: languageModel', 'a logarithm of a probability', `${own} for ${next}`);
+      prefix.gains[next] = own === none ? none : lengthBonus + languageWeight * own;
+    }
+    return prefix.gains[next];
   };
-  const nonFinite = array.data.findIndex((v: number) => Number.isNaN(v));
-  if (nonFinite >= 0) fail('DATA', 'ctcDecode', 'numbers', `NaN in row ${Math.floor(nonFinite / (length * classes))}`);
   return lengthsFor(inputLengths, rows, length).map((count, b) => {
-    const steps = Array.from({ length: count }, (_, t) =>
-      logProbabilities(array.data, (b * length + t) * classes, classes, fromLogits),
-    );
-    return beamWidth === null ? [bestPath(steps, at)] : searchPrefixes(steps, { blank: at, beamWidth, topPaths, gain });
+    const steps = Array.from({ length: count }, (_, t) => {
+      const failAt: FailAt = (expected, received) => fail('DATA', `ctcDecode: row ${b}, step ${t}`, expected, received);
+      return logProbabilities(array.data, (b * length + t) * classes, classes, fromLogits, failAt);
+    });
+    if (beamWidth === null) return [bestPath(steps, at)];
+    const beam = searchPrefixes(steps, { blank: at, beamWidth, gain: languageModel ? asked : lengthBonus });
+    return beam.slice(0, topPaths).map((prefix) => ({
+      labels: labelsOf(prefix),
+      logProbability: prefix.total,
+      score: prefix.total + prefix.extra,
+    }));
   });
 }
