@@ -13,6 +13,7 @@ import type { Tensor } from '../../src/ops/tensor.ts';
 import { openMachine } from '../../src/vm/open.ts';
 import type { Machine } from '../../src/vm/vm.ts';
 import { expectSameBits, onThreads, threadCounts } from '../vm/scene.ts';
+import { loopsOf, printedLoops } from './printed-loops.ts';
 import { type Sizes, spaceOf, stepCells, trainingStep } from './training-step.ts';
 
 const machine = await openMachine();
@@ -265,28 +266,14 @@ describe.skipIf(isExact)('programs over segments', () => {
   const made = (name: string, memory: TimeMemory, some = sizes) =>
     compileStep(spaceOf(machine, stepCells[name], some), name, trainingStep(stepCells[name], some, { memory }));
 
-  /** Instructions of the innermost loops of a printed program, and of the loops around them. */
-  function loopsOf(text: string): { inner: string[][]; outer: string[][] } {
-    const inner: string[][] = [];
-    const outer: string[][] = [];
-    const open: { lines: string[]; loops: number }[] = [];
-    for (const line of text.slice(text.indexOf('\nprogram:')).split('\n')) {
-      const name = line.trim().split(' ')[0];
-      if (name === 'LOOP') {
-        for (const loop of open) loop.loops++;
-        open.push({ lines: [], loops: 0 });
-      } else if (name === 'NEXT') {
-        const { lines, loops } = open.pop() as { lines: string[]; loops: number };
-        (loops ? outer : inner).push(lines.sort());
-      } else if (/^[A-Z_]+$/.test(name)) open[open.length - 1]?.lines.push(name);
-    }
-    return { inner, outer };
-  }
-
   test.each(Object.keys(stepCells))('%s: the loops of a segment are those of a whole loop', (name) => {
     const [whole, segments] = (['full', 'sqrt'] as const).map((memory) => made(name, memory).explain());
-    const [forward, backward] = loopsOf(whole).inner;
-    const { inner, outer } = loopsOf(segments);
+    const [forward, backward] = loopsOf(whole);
+    const [inner, outer] = [true, false].map((innermost) =>
+      printedLoops(segments)
+        .filter((loop) => loop.innermost === innermost)
+        .map(({ instructions }) => instructions.sort()),
+    );
     // Forward, forward again, and back.
     expect(inner).toEqual([forward, forward, backward]);
     expect(outer).toHaveLength(2);

@@ -4,6 +4,7 @@ import { NdArray } from '../../src/core/array.ts';
 import { checkGradients, defineCell, layers, modelFromBytes, ops, sequential } from '../../src/index.ts';
 import type { Cell } from '../../src/layers/cell.ts';
 import { openMachine } from '../../src/vm/open.ts';
+import { loopsOf } from '../engine/printed-loops.ts';
 import { goldenMachines } from '../golden/golden.ts';
 
 const units = 3;
@@ -272,22 +273,6 @@ describe.skipIf(process.env.UNROLLED_HOST === 'oracle')('padding', () => {
   });
 });
 
-/** The instructions of each loop of a printed program. */
-function loopsOf(text: string): string[][] {
-  const loops: string[][] = [];
-  const open: string[][] = [];
-  for (const line of text.slice(text.indexOf('\nprogram:')).split('\n')) {
-    const name = line.trim().split(' ')[0];
-    if (name === 'LOOP') {
-      const loop: string[] = [];
-      loops.push(loop);
-      open.push(loop);
-    } else if (name === 'NEXT') open.pop();
-    else if (/^[A-Z_]+$/.test(name)) open[open.length - 1]?.push(name);
-  }
-  return loops;
-}
-
 describe('loops hold one product and one chain, a second product where two do not meet in a sum', async () => {
   const machine = await openMachine();
   const many = { units: 16, returnSequences: true } as const;
@@ -304,7 +289,7 @@ describe('loops hold one product and one chain, a second product where two do no
     await model.fit(ramp(32, 5, 16), ramp(32, 5, 1), { verbose: 0 });
     const loops = loopsOf(model.explain());
     expect(loops).toHaveLength(2);
-    const [forward, backward] = loops.map((loop) => [...loop].sort());
+    const [forward, backward] = loops;
     expect(forward).toEqual(['CHAIN', ...new Array<string>(products).fill('PRODUCT')]);
     expect(backward).toEqual(['CHAIN', 'PRODUCT']);
   });
