@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { describedToKeras } from '../../src/layers/described.ts';
 import { losses, lossOf } from '../../src/layers/losses/all.ts';
 import { entriesOf, type Loss, targetShape } from '../../src/layers/losses/loss.ts';
+import { metrics } from '../../src/layers/metrics/all.ts';
 import { goldenMachines, readGolden, relativeDistance } from '../golden/golden.ts';
 import { flat, type LossFeed, type Nested, runLoss } from './loss-run.ts';
 
@@ -98,6 +99,8 @@ describe('names and configurations', () => {
     expect(() => losses.quantile({ quantiles: [0.5, 1] })).toThrow(/between 0 and 1/);
     expect(() => losses.dice({ reduction: 'average' as never })).toThrow(/sum_over_batch_size/);
     expect(() => losses.categoricalGeneralizedCrossEntropy({ q: 1 })).toThrow(/between 0 and 1/);
+    expect(() => losses.dice({ dtype: 'float64' as never })).toThrow(/losses.Dice.dtype: expected 'float32'/);
+    expect(() => metrics.auc({ dtype: 'bfloat16' } as never)).toThrow(/metrics.AUC.dtype: expected 'float32'/);
     expect(losses.dice({ reduction: null }).reduction).toBe('none');
   });
 });

@@ -12,6 +12,7 @@ import { broadcastTo, reshape } from '../../ops/shape.ts';
 import { constant, type Tensor } from '../../ops/tensor.ts';
 import type { Described } from '../described.ts';
 import {
+  dtypeOption,
   type Option,
   type OptionsIn,
   type OptionsOut,
@@ -109,7 +110,7 @@ const baseOptions = {
   reduction: reductionOption,
   /** In messages and configurations. */
   name: option<string | null>('a name', (v) => v === null || typeof v === 'string', null),
-  dtype: { ...option<unknown>('a type', () => true, 'float32'), toKeras: () => 'float32' },
+  dtype: { ...dtypeOption(), toKeras: (): unknown => 'float32' },
 };
 
 type BaseOptions = typeof baseOptions;

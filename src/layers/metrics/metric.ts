@@ -8,7 +8,7 @@
 import type { Shape } from '../../core/shape.ts';
 import type { Tensor } from '../../ops/tensor.ts';
 import type { Described } from '../described.ts';
-import { type OptionsIn, type OptionsOut, type OptionTable, option, parseOptions } from '../options.ts';
+import { dtypeOption, type OptionsIn, type OptionsOut, type OptionTable, option, parseOptions } from '../options.ts';
 
 /** What comes beside targets and predictions. */
 export interface Given {
@@ -44,7 +44,7 @@ export interface Rules<Config> {
 const common = {
   /** The key in logs and in the history. Default: the metric's own name, such as `auc`. */
   name: option<string | null>('a name', (v) => v === null || (typeof v === 'string' && v.length > 0), null),
-  dtype: { ...option<unknown>('a type', () => true, 'float32'), toKeras: () => 'float32' },
+  dtype: { ...dtypeOption(), toKeras: (): unknown => 'float32' },
 };
 
 /** The factory of a metric. */
