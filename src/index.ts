@@ -115,6 +115,7 @@ export type { CsvLoggerOptions } from './train/callbacks/csv-logger.ts';
 export type { JsonLinesLoggerOptions } from './train/callbacks/json-lines-logger.ts';
 export type { SwapEmaWeightsOptions } from './train/callbacks/swap-ema-weights.ts';
 export type { TensorBoardOptions } from './train/callbacks/tensor-board.ts';
+export type { TerminateOnNan } from './train/callbacks/terminate-on-nan.ts';
 export type { TerminateOnNanOptions } from './train/callbacks/terminate-on-nan.ts';
 export type { ProgressBarOptions } from './train/callbacks/progress-bar.ts';
 export type { SummaryWriter } from './formats/summary-writer.ts';

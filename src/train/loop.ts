@@ -5,7 +5,7 @@
 import { UnrolledError } from '../core/errors.ts';
 import type { Result } from '../engine/compile.ts';
 import { readWhole } from '../formats/file.ts';
-import { numericError } from './anomaly.ts';
+import { type NumericError, numericError } from './anomaly.ts';
 import { Averages } from './averages.ts';
 import type { Logs } from './callbacks/callback.ts';
 import { runEvaluate } from './evaluate.ts';
@@ -277,11 +277,17 @@ class Loop {
     if (bad < 0) return true;
     job.session.set(haltedLeaf, Float32Array.of(0));
     const loss = resultOf(results[bad], 'loss')[0];
-    await this.hooks.nonFinite(run.batch, loss);
-    if (run.stopped) return false;
     const batch = batches[bad];
     const failed = { session: job.session, trainer: batch.trainer ?? (this.trainer as Trainer), batch, loss };
-    throw await numericError(`fit: epoch ${run.epoch + 1}, batch ${run.batch + 1}`, failed);
+    const where = `fit: epoch ${run.epoch + 1}, batch ${run.batch + 1}`;
+    let found: Promise<NumericError> | null = null;
+    run.findNonFinite = () => {
+      found ??= numericError(where, failed);
+      return found;
+    };
+    await this.hooks.nonFinite(run.batch, loss);
+    if (run.stopped) return false;
+    throw await run.nonFinite();
   }
 
   private step(result: Result, samples: number): TrainingStep {

@@ -1,4 +1,6 @@
 /** A run of training: what it works on, where it stands, and its snapshot. */
+import { fail } from '../core/errors.ts';
+import type { NumericError } from './anomaly.ts';
 import type { Averages } from './averages.ts';
 import type { ReadyBatch } from './batches.ts';
 import type { TrainedModel, TrainingRun } from './callbacks/callback.ts';
@@ -51,6 +53,8 @@ export class Run implements TrainingRun {
   /** Of the last step. */
   latest: ReadyBatch | null = null;
   hooks: Hooks | null = null;
+  /** Looks where the step that is not finite went wrong, once. Null: all are finite. */
+  findNonFinite: (() => Promise<NumericError>) | null = null;
 
   constructor(job: TrainingJob, batches: Epochs, validations: Epochs | null, write: (text: string) => void) {
     this.job = job;
@@ -73,6 +77,12 @@ export class Run implements TrainingRun {
 
   inspect(options: InspectBatchOptions = {}): Promise<Inspection> {
     return inspectBatch(this.job.session, this.latest, options);
+  }
+
+  nonFinite(): Promise<NumericError> {
+    if (!this.findNonFinite)
+      fail('STATE', 'run.nonFinite', 'a step that is not finite', 'none', 'Call it in onNonFinite.');
+    return this.findNonFinite();
   }
 
   private position(): RunPosition {

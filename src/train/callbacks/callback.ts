@@ -4,6 +4,7 @@
  */
 import type { NdArray } from '../../core/array.ts';
 import type { Shape } from '../../core/shape.ts';
+import type { NumericError } from '../anomaly.ts';
 import type { ModelData } from '../data.ts';
 import type { Gradients } from '../derivatives.ts';
 import type { History } from '../history.ts';
@@ -67,6 +68,11 @@ export interface TrainingRun {
   readonly history: History;
   /** Looks inside at work on the batch of the last step: see `inspect`. Throws STATE before the first step. */
   inspect(options?: InspectBatchOptions): Promise<Inspection>;
+  /**
+   * Within `onNonFinite`: runs the step that is not finite once more with everything in view, and gives the error that `fit` would reject with;
+   * its `report` says in which layer and at which step it began. Throws STATE elsewhere.
+   */
+  nonFinite(): Promise<NumericError>;
   /** Everything that exact resume needs, as bytes: `fit(x, y, { resumeFrom })` takes them. */
   snapshot(): Uint8Array;
   /** Where the progress of the run is written. */

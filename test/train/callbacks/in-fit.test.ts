@@ -100,21 +100,28 @@ describe('terminateOnNan', () => {
     let said = '';
     const ended: number[] = [];
     const model = diverging();
-    const { epoch } = await train(model, {
+    const guard = callbacks.terminateOnNan();
+    const { epoch, stopReason } = await train(model, {
       verbose: 0,
       write: (text) => void (said += text),
-      callbacks: [callbacks.terminateOnNan(), { onTrainEnd: () => void ended.push(1) }],
+      callbacks: [guard, { onTrainEnd: () => void ended.push(1) }],
     });
     expect(epoch.length).toBeLessThan(4);
-    expect(said).toMatch(/^Batch \d: Invalid loss, terminating training\n$/);
+    expect(said).toMatch(/^Batch \d: Invalid loss, terminating training\nloss: .* is (NaN|infinite)/);
+    expect(guard.report?.first).toMatchObject({ layer: 'loss' });
+    expect(stopReason).toContain(guard.report?.describe());
     expect(ended).toEqual([1]);
     expect(weightsOf(model).flat().every(Number.isFinite)).toBe(true);
   });
   it('lets fit reject without it, and with raiseError', async () => {
     await expect(train(diverging(), {})).rejects.toThrow(/expected a finite loss/);
-    await expect(train(diverging(), { callbacks: [callbacks.terminateOnNan({ raiseError: true })] })).rejects.toThrow(
-      /NaN or Inf loss encountered at batch/,
-    );
+    await expect(
+      train(diverging(), { callbacks: [callbacks.terminateOnNan({ raiseError: true })] }),
+    ).rejects.toMatchObject({
+      code: 'NUMERIC',
+      message: expect.stringMatching(/NaN or Inf loss encountered at batch/),
+      report: { first: { layer: 'loss' } },
+    });
   });
 });
 

@@ -1,5 +1,6 @@
 /** A model that only records what callbacks do to it, and a run around it. */
 import { NdArray } from '../../../src/core/array.ts';
+import { NumericError } from '../../../src/train/anomaly.ts';
 import type { Direction, EpochLogs, TrainedModel, TrainingRun } from '../../../src/train/callbacks/callback.ts';
 import { History } from '../../../src/train/history.ts';
 
@@ -69,6 +70,7 @@ export function recordRun(model = new RecordedModel(), steps: number | null = 10
     stopped: false,
     reason: undefined,
     inspect: () => Promise.reject(new Error('nothing runs')),
+    nonFinite: () => Promise.resolve(new NumericError('dense: the output is NaN.', null)),
     snapshot: () => new Uint8Array(),
     write: (text) => {
       run.said += text;

@@ -7,12 +7,15 @@ describe('terminateOnNan', () => {
   it('stops, and says at which batch', async () => {
     const run = recordRun();
     await terminateOnNan().onNonFinite?.(3, Number.NaN, run);
-    expect([run.stopped, run.said]).toEqual([true, 'Batch 3: Invalid loss, terminating training\n']);
+    expect([run.stopped, run.said]).toEqual([
+      true,
+      'Batch 3: Invalid loss, terminating training\ndense: the output is NaN.\n',
+    ]);
   });
-  it('may throw instead', () => {
+  it('may throw instead', async () => {
     const run = recordRun();
     const callback = terminateOnNan({ raiseError: true });
-    expect(() => callback.onNonFinite?.(3, Number.POSITIVE_INFINITY, run)).toThrow(
+    await expect(callback.onNonFinite?.(3, Number.POSITIVE_INFINITY, run)).rejects.toThrow(
       'NaN or Inf loss encountered at batch 3. Loss value: Infinity. Terminating training immediately.',
     );
     expect(run.stopped).toBe(false);
