@@ -14,6 +14,7 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>;
   rm(path: string, options: { force: boolean }): Promise<void>;
   readFile(path: string): Promise<Uint8Array>;
+  readdir(path: string): Promise<string[]>;
 }
 
 /** The file system of Node; IO in browsers, which have `toBytes` and `fromBytes` instead. */
@@ -50,6 +51,20 @@ export function ioError(what: string, path: string, error: unknown, next: string
   return new UnrolledError('IO', `${what} '${path}': ${reason}${code ? ` (${code})` : ''}. ${next}`, { cause: error });
 }
 
+/** A write that takes longer is taken to have been killed. */
+const abandonedAfter = 10 * 60 * 1000;
+
+/** Removes what writes that were killed have left beside a path. */
+async function removeAbandoned(path: string, fs: FileSystem): Promise<void> {
+  const name = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1;
+  const [folder, start] = [path.slice(0, name), `${path.slice(name)}.`];
+  for (const found of await fs.readdir(folder || '.')) {
+    const began = found.startsWith(start) && /^([0-9a-z]{8,9})-[0-9a-z]+\.tmp$/.exec(found.slice(start.length))?.[1];
+    if (!began || Date.now() - Number.parseInt(began, 36) < abandonedAfter) continue;
+    await fs.rm(`${folder}${found}`, { force: true });
+  }
+}
+
 /**
  * Writes a file whole, or throws IO and leaves what was at the path.
  *
@@ -83,6 +98,7 @@ export async function writeWhole(
       `Nothing was lost: what was there before is unchanged. ${(bytes.length / 1024 ** 2).toFixed(1)} MB are needed.`,
     );
   }
+  if (!single) await removeAbandoned(path, fs).catch(() => undefined);
 }
 
 /** The bytes of a file; null where there is none. Throws IO, with the reason, where it cannot be read. */

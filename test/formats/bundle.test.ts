@@ -1,5 +1,5 @@
 /** The bundle and its parts: what was written comes back, and damage of any byte is found. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync, zipSync } from 'fflate';
@@ -135,6 +135,7 @@ describe('a disk that refuses', () => {
     },
     rm: async (path) => void removed.push(path),
     readFile: async () => new Uint8Array(),
+    readdir: async () => [],
   });
   it('leaves the old file, takes the half one away, and says how much is needed', async () => {
     const removed: string[] = [];
@@ -144,6 +145,15 @@ describe('a disk that refuses', () => {
         "cannot write '/models/a.unrolled': the disk is full (ENOSPC). Nothing was lost: what was there before is unchanged. 3.0 MB are needed.",
     });
     expect(removed).toEqual([expect.stringMatching(/^\/models\/a\.unrolled\..*\.tmp$/)]);
+  });
+  it('takes away what writes that were killed have left beside the path', async () => {
+    const place = join(folder, 'killed');
+    await mkdir(place);
+    const hourAgo = (Date.now() - 3_600_000).toString(36);
+    const kept = [`a.bin.${Date.now().toString(36)}-1x.tmp`, `b.bin.${hourAgo}-1x.tmp`, 'a.bin.old.tmp'];
+    for (const name of [...kept, `a.bin.${hourAgo}-1x.tmp`]) await writeFile(join(place, name), 'half');
+    await writeWhole(join(place, 'a.bin'), Uint8Array.of(1));
+    expect((await readdir(place)).sort()).toEqual([...kept, 'a.bin'].sort());
   });
   it.each([
     ['a folder that is not there', 'missing/a.unrolled', /there is no such file or folder/],
