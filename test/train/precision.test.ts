@@ -1,6 +1,9 @@
 /** Models whose products round their operands to bfloat16. */
 import { expect, test } from 'vitest';
 import { layers, NdArray, type Precision, sequential } from '../../src/index.ts';
+import { openMachine } from '../../src/vm/open.ts';
+import { setThreads } from '../../src/vm/threads.ts';
+import type { Machine } from '../../src/vm/vm.ts';
 
 const [rows, steps, features] = [24, 7, 12];
 const x = NdArray.from(
@@ -17,7 +20,7 @@ const y = NdArray.from(
   [rows, 1],
 );
 
-const make = (options: { precision?: Precision } = {}) =>
+const make = (options: { precision?: Precision; machine?: Machine } = {}) =>
   sequential(
     [layers.lstm({ units: 20 }), layers.dense({ units: 16, activation: 'relu' }), layers.dense({ units: 1 })],
     options,
@@ -75,6 +78,28 @@ test('training reaches the loss that float32 reaches', async () => {
   const [full, half] = losses.map((l) => l[l.length - 1]);
   expect(full).toBeLessThan(losses[0][0] * 0.9);
   expect(Math.abs(half - full) / full).toBeLessThan(0.05);
+});
+
+test.each(['native', 'wasm'] as const)('the same bits for every number of threads on %s', async (host) => {
+  const machine = await openMachine({ host }).catch(() => null);
+  if (!machine) return; // not here
+  const ends: number[][][] = [];
+  const losses: unknown[] = [];
+  try {
+    for (const threads of [1, 2, 3]) {
+      setThreads(threads, { smallestShare: 0 });
+      const model = make({ precision: 'bfloat16', machine });
+      model.compile({ optimizer: 'adam', loss: 'mse' });
+      losses.push((await model.fit(x, y, { epochs: 3, batchSize: 24, verbose: 0 })).history);
+      ends.push(model.getWeights().map((w) => Array.from(w.data)));
+    }
+  } finally {
+    setThreads(1);
+  }
+  for (const k of [1, 2]) {
+    expect(ends[k]).toEqual(ends[0]);
+    expect(losses[k]).toEqual(losses[0]);
+  }
 });
 
 test('another word is refused, by the model and by compile', () => {

@@ -261,6 +261,42 @@ export function runContract(open: () => Machine): void {
       }
     });
 
+    /** The smallest that are accepted with a panel of one. */
+    const at = (offset: number) => ({ slot: 0, offset });
+    type Smallest = (precision: number, panel: number) => [Fields, Record<string, Fields[]>];
+    const products: Record<'PRODUCT' | 'PACK' | 'PRODUCT_TN', Smallest> = {
+      PRODUCT: (precision, panel) => [
+        {
+          ...{ rows: 1, blocks: 1, dst: at(0), dstPitch: 16, init: Init.zero, initAt: at(0), initPitch: 0 },
+          ...{ packed: at(16), panel, total: 1, precision },
+        },
+        { segments: [{ at: at(48), pitch: 1, step: 1, count: 1 }] },
+      ],
+      PACK: (precision, panel) => [
+        { dst: at(0), panel, blocks: 1, cols: 16, nStep: 1, total: 1, precision },
+        { runs: [{ at: at(32), step: 16, count: 1 }] },
+      ],
+      PRODUCT_TN: (precision, kBlock) => [
+        {
+          ...{ rows: 1, blocks: 1, b: at(0), bPitch: 16, accumulate: 0, sums: 0, sumAt: at(0), precision },
+          ...{ scratch: at(64), kBlock, scratchFloats: 64 },
+        },
+        { segments: [{ at: at(32), pitch: 1, cols: 1, dst: at(16), dstPitch: 16 }] },
+      ],
+    };
+    test.each(Object.keys(products) as (keyof typeof products)[])('%s of a precision that is none', (name) => {
+      const load = (precision: number, panel = 1) => {
+        const b = new ProgramBuilder();
+        b.slot(Segment.state, 0);
+        b.emit(name, ...products[name](precision, panel));
+        return open().load(encodeProgram(b.finish({ arena: 0, state: 256, io: 0 })));
+      };
+      for (const precision of [0, 1]) load(precision).release();
+      for (const precision of [2, -1, 2147483647]) expect(() => load(precision)).toThrow(internal);
+      // Pairs stand in panels.
+      expect(() => load(1, 0)).toThrow(internal);
+    });
+
     test('memories that are too small, or from elsewhere', () => {
       const machine = open();
       const program = machine.load(encodeProgram(accumulator()));
