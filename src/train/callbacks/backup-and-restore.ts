@@ -1,7 +1,8 @@
 /** Keeps a run on disk while it goes on. Source: Keras 3, `keras/src/callbacks/backup_and_restore.py`; here the resumed run has the same bits. */
+import { fail } from '../../core/errors.ts';
 import { makeFolderOf, removeFile } from '../../formats/appended-file.ts';
 import { readIfThere, writeWhole } from '../../formats/file.ts';
-import { flag, type OptionsIn, option, parseOptions } from '../../layers/options.ts';
+import { flag, type OptionsIn, only, option, parseOptions } from '../../layers/options.ts';
 import type { Callback, TrainingRun } from './callback.ts';
 import { StepCounter, stepFrequency } from './step-counter.ts';
 
@@ -9,9 +10,20 @@ const options = {
   /** The file of the snapshot. One run has it for itself. */
   path: option<string, true>('a path', (v) => typeof v === 'string' && v.length > 0, undefined, true),
   /** After every epoch, or after so many steps. Default `epoch`. */
-  saveFrequency: stepFrequency(),
+  saveFreq: stepFrequency(),
+  /** Another name of `saveFreq`. */
+  saveFrequency: option<'epoch' | number | null>(
+    "'epoch', a positive number of steps, or null",
+    (v) => v === null || v === 'epoch' || (Number.isSafeInteger(v) && (v as number) > 0),
+    null,
+  ),
   /** Remove the file when the training has reached its end. Default true. */
   deleteCheckpoint: flag(true),
+  doubleCheckpoint: only(
+    false,
+    'One is enough: it is written beside its path and renamed, so that it is always whole.',
+  ),
+  backupDir: only(null, 'Write `path`, the name of a file.'),
 };
 
 export type BackupAndRestoreOptions = OptionsIn<typeof options>;
@@ -26,10 +38,15 @@ export type BackupAndRestoreOptions = OptionsIn<typeof options>;
  *
  * Errors: IO where the disk refuses: then the last snapshot is whole; FORMAT and ARGUMENT where the file is that of another run.
  *
- * @example await model.fit(x, y, { epochs: 50, callbacks: [callbacks.backupAndRestore({ path: 'runs/backup', saveFrequency: 100 })] });
+ * @example await model.fit(x, y, { epochs: 50, callbacks: [callbacks.backupAndRestore({ path: 'runs/backup', saveFreq: 100 })] });
  */
 export function backupAndRestore(given: BackupAndRestoreOptions): Callback {
-  const { path, saveFrequency, deleteCheckpoint } = parseOptions(options, given, 'callbacks.backupAndRestore');
+  const where = 'callbacks.backupAndRestore';
+  const config = parseOptions(options, given, where);
+  const { path, deleteCheckpoint } = config;
+  if (config.saveFrequency !== null && config.saveFreq !== 'epoch')
+    fail('ARGUMENT', where, 'saveFreq or saveFrequency', 'both');
+  const frequency = config.saveFrequency ?? config.saveFreq;
   const save = async (run: TrainingRun): Promise<void> => {
     const bytes = run.snapshot();
     await makeFolderOf(path);
@@ -40,14 +57,14 @@ export function backupAndRestore(given: BackupAndRestoreOptions): Callback {
     last: true,
     resume: () => readIfThere(path),
     async onEpochEnd(_epoch, _logs, run) {
-      if (saveFrequency === 'epoch') await save(run);
+      if (frequency === 'epoch') await save(run);
     },
     async onTrainEnd() {
       if (deleteCheckpoint) await removeFile(path);
     },
   };
-  if (saveFrequency === 'epoch') return callback;
-  const counter = new StepCounter(saveFrequency);
+  if (frequency === 'epoch') return callback;
+  const counter = new StepCounter(frequency);
   return counter.listen(
     {
       ...callback,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { backupAndRestore } from '../../../src/train/callbacks/backup-and-restore.ts';
 import { lambda } from '../../../src/train/callbacks/lambda.ts';
 import { terminateOnNan } from '../../../src/train/callbacks/terminate-on-nan.ts';
 import { recordRun } from './recorder.ts';
@@ -19,6 +20,16 @@ describe('terminateOnNan', () => {
       'NaN or Inf loss encountered at batch 3. Loss value: Infinity. Terminating training immediately.',
     );
     expect(run.stopped).toBe(false);
+  });
+});
+
+describe('backupAndRestore', () => {
+  it('says what stands for the options of Keras that it does not have', () => {
+    const make = (more: object) => () => backupAndRestore({ path: 'backup', ...more });
+    expect(make({ backupDir: 'folder' })).toThrow(/backupDir: expected null, received 'folder'. Write `path`/);
+    expect(make({ doubleCheckpoint: true })).toThrow(/always whole/);
+    expect(make({ saveFreq: 3, saveFrequency: 4 })).toThrow(/saveFreq or saveFrequency, received both/);
+    for (const more of [{ saveFreq: 3 }, { saveFrequency: 3 }]) expect(make(more)().batchFrequency).toBe(3);
   });
 });
 
