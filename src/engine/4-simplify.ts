@@ -5,15 +5,13 @@
 import '../ops/all.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { gather, scatterAdd } from '../ops/gather.ts';
-import { matmul, matmulNT, precisionOf } from '../ops/matmul.ts';
+import { scatterAdd } from '../ops/gather.ts';
 import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
-import { broadcastTo, concat, reshape, slice, transpose } from '../ops/shape.ts';
+import { broadcastTo, concat, reshape, slice } from '../ops/shape.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
-import { isPointwise } from './operands.ts';
 import {
   copyNode,
   joinScan,
@@ -26,29 +24,8 @@ import {
   tensorOf,
   usedNodes,
 } from './rewrite.ts';
-
-/** What a rule sees: the node as it would be added, with its operands in the new graph. */
-interface Candidate {
-  readonly graph: Graph;
-  readonly op: string;
-  readonly x: readonly Tensor[];
-  readonly attributes: Node['attributes'];
-  readonly outputs: readonly Value[];
-}
-type Rule = (c: Candidate) => Tensor | readonly Tensor[] | null;
-
-const numbers = (c: { attributes: Node['attributes'] }, key: string) => c.attributes[key] as readonly number[];
-const identity = (perm: readonly number[]) => perm.every((p, i) => p === i);
-const inverse = (perm: readonly number[]) => perm.map((_, i) => perm.indexOf(i));
-
-/** The number that a tensor holds everywhere, if that is known. */
-function everywhere(t: Tensor): number | null {
-  const { node } = t.value;
-  if (node.op === 'broadcast' || node.op === 'reshape') return everywhere(tensorOf(t.graph, node.inputs[0]));
-  if (node.op !== 'constant') return null;
-  const data = node.attributes.data as Float64Array;
-  return data.length > 0 && data.every((v) => Object.is(v, data[0])) ? data[0] : null;
-}
+import { type Candidate, everywhere, numbers, type Rule } from './rule.ts';
+import { behindPointwise, transposeRules } from './transposes.ts';
 
 /** The operand itself where it has the shape of the result. */
 const whole = (t: Tensor, c: Candidate) => (sameShape(t.shape, c.outputs[0].type.shape) ? t : null);
@@ -56,40 +33,6 @@ const whole = (t: Tensor, c: Candidate) => (sameShape(t.shape, c.outputs[0].type
 function dropNeutral(c: Candidate, value: number, sides: readonly number[]): Tensor | null {
   for (const i of sides) if (everywhere(c.x[i]) === value) return whole(c.x[1 - i], c);
   return null;
-}
-
-/** A permutation that only moves axes of size 1 is a reshape. */
-function movesOnlyOnes(shape: readonly number[], perm: readonly number[]): boolean {
-  const kept = perm.filter((p) => shape[p] !== 1);
-  return kept.every((p, i) => i === 0 || p > kept[i - 1]);
-}
-
-function throughPointwise(c: Candidate): Tensor | null {
-  const perm = numbers(c, 'perm');
-  const { node } = c.x[0].value;
-  if (!isPointwise(node)) return null;
-  const back = inverse(perm);
-  const cancels = (v: Value) => v.node.op === 'transpose' && sameShape(v.node.attributes.perm as number[], back);
-  if (!node.inputs.some(cancels)) return null;
-  const fixedLast = perm[perm.length - 1] === perm.length - 1;
-  const operands = node.inputs.map((v) => {
-    const t = tensorOf(c.graph, v);
-    if (t.rank === perm.length) return transpose(t, perm);
-    return sizeOf(t.shape) === 1 || (t.rank === 1 && fixedLast) ? t : null;
-  });
-  return operands.every((t) => t) ? apply(operationOf(node.op), operands as Tensor[], node.attributes)[0] : null;
-}
-
-function throughMatmul(c: Candidate): Tensor | null {
-  const perm = numbers(c, 'perm');
-  const { node } = c.x[0].value;
-  const last = perm.length - 1;
-  if (node.op !== 'matmul' || node.attributes.form === 'tn' || perm[last] !== last) return null;
-  const [a, b] = node.inputs.map((v) => tensorOf(c.graph, v));
-  if (a.value.node.op !== 'transpose' && a.value.node.op !== 'reshape') return null;
-  if (a.value.node.op === 'transpose' && !sameShape(numbers(a.value.node, 'perm'), inverse(perm))) return null;
-  if (a.value.node.op === 'reshape') return null;
-  return (node.attributes.form === 'nn' ? matmul : matmulNT)(transpose(a, perm), b, precisionOf(node.attributes));
 }
 
 /** Two boxes with zeros around them that make up the whole between them, as the gradients of two slices do. */
@@ -118,6 +61,16 @@ const fold: Rule = (c) => {
   return constant(c.graph, data, shape, c.outputs[0].type.dtype);
 };
 
+/** What is the same number everywhere stays one number. */
+const foldEverywhere: Rule = (c) => {
+  const values = c.x.map(everywhere);
+  const { pointwise } = operationOf(c.op);
+  if (!pointwise || values.some((v) => v === null) || c.x.every((t) => t.value.node.op === 'constant')) return null;
+  const [x, y = 0, z = 0] = values as number[];
+  const { dtype, shape } = c.outputs[0].type;
+  return broadcastTo(constant(c.graph, pointwise.formula(x, y, z), [], dtype), shape);
+};
+
 /** A pointwise operation broadcasts by itself: operands need not be broadcast, where another one has the shape of the result. */
 const unbroadcast: Rule = (c) => {
   const shape = c.outputs[0].type.shape;
@@ -143,7 +96,7 @@ const splitReduction =
 
 const rules: Readonly<Record<string, readonly Rule[]>> = {
   // Of pointwise operations.
-  '*': [fold, unbroadcast],
+  '*': [fold, foldEverywhere, unbroadcast, behindPointwise],
   add: [
     (c) => dropNeutral(c, 0, [0, 1]), // x + 0 -> x
     (c) => {
@@ -173,42 +126,10 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
         : null, // reshape(reshape(x)) -> reshape(x)
   ],
   broadcast: [(c) => (sameShape(c.x[0].shape, c.outputs[0].type.shape) ? c.x[0] : null)],
-  transpose: [
-    (c) => (identity(numbers(c, 'perm')) ? c.x[0] : null), // (x^p) with p = identity -> x
-    (c) => {
-      const { node } = c.x[0].value;
-      if (node.op !== 'transpose') return null;
-      const inner = numbers(node, 'perm');
-      return transpose(
-        tensorOf(c.graph, node.inputs[0]),
-        numbers(c, 'perm').map((p) => inner[p]),
-      );
-    }, // (x^p)^q -> x^(pq)
-    (c) => (movesOnlyOnes(c.x[0].shape, numbers(c, 'perm')) ? reshape(c.x[0], c.outputs[0].type.shape) : null), // moves sizes of 1 alone
-    (c) => {
-      const { node } = c.x[0].value;
-      const perm = numbers(c, 'perm');
-      const last = perm.length - 1;
-      if (node.op !== 'gather' || perm[last] !== last) return null;
-      const [table, ids] = node.inputs.map((v) => tensorOf(c.graph, v));
-      return gather(table, transpose(ids, perm.slice(0, last)));
-    }, // gather(t, ids)^p -> gather(t, ids^p)
-    throughPointwise, // f(x^-p)^p -> f(x)
-    throughMatmul, // (x^-p W)^p -> x W
-  ],
   sum: [splitReduction('sum')],
   max: [splitReduction('max')],
   min: [splitReduction('min')],
   scatterAdd: [
-    (c) => {
-      const { node } = c.x[1].value;
-      if (node.op !== 'transpose') return null;
-      const perm = numbers(node, 'perm');
-      const last = perm.length - 1;
-      if (perm[last] !== last) return null;
-      const ids = transpose(c.x[0], inverse(perm).slice(0, last));
-      return scatterAdd(ids, tensorOf(c.graph, node.inputs[0]), c.attributes.rows as number);
-    }, // scatter(ids, x^p) -> scatter(ids^-p, x)
     (c) => {
       const [ids, x] = c.x;
       if (x.shape[x.rank - 1] !== 1) return null;
@@ -244,7 +165,7 @@ const rulesByOp = new Map<string, readonly Rule[]>();
 function rulesOf(op: string): readonly Rule[] {
   let list = rulesByOp.get(op);
   if (!list) {
-    list = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? [])];
+    list = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? []), ...(transposeRules[op] ?? [])];
     rulesByOp.set(op, list);
   }
   return list;

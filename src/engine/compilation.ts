@@ -22,6 +22,7 @@ import { Arena, fixedBuffer, type Place, whole } from './places.ts';
 import type { Target } from './planned.ts';
 import type { Leaf } from './state.ts';
 import type { Plan } from './step.ts';
+import { settleTimeMajor, TIME_MAJOR, takeTimeMajor } from './time-major.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
@@ -34,18 +35,37 @@ export interface Port {
   readonly value: Value;
   readonly layout: Layout;
   readonly offset: number;
+  /** [B, T, ...] outside, [T, B, ...] in io. */
+  readonly timeMajor: boolean;
 }
 
 /** Results by name, and the leaves that are written; together in the order of the graph's outputs. */
 export type Results = Pick<Trace, 'outputs' | 'updates'>;
 
-/** Simplified and fused, with an order of columns for every value. `groupsOf`: that of a leaf of the state. */
-export function lowerTrace(graph: Graph, { outputs, updates }: Results, groupsOf: (leaf: string) => number): LaidOut {
-  const fused = fuse(simplify(graph, { contractFrom: CONTRACT_FROM }));
+export interface Lowered extends LaidOut {
+  /** Results, by their place among the outputs, that stand as [T, B, ...] for [B, T, ...]. */
+  readonly timeMajor: ReadonlySet<number>;
+}
+
+/**
+ * Simplified and fused, with an order of columns for every value.
+ *
+ * @param groupsOf that of a leaf of the state
+ * @param turns whether what is fed and given back may stand with the time in front
+ */
+export function lowerTrace(
+  graph: Graph,
+  { outputs, updates }: Results,
+  groupsOf: (leaf: string) => number,
+  turns = false,
+): Lowered {
+  const simple = simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM });
+  const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
+  const fused = fuse(settled.graph);
   verifyGraph(fused);
   const laid = assignLayouts(fused, (i) => (i < outputs.length ? null : groupsOf(updates[i - outputs.length])));
   verifyGraph(laid.graph);
-  return laid;
+  return { ...laid, timeMajor: settled.timeMajor };
 }
 
 /** The memory that programs share. */
@@ -67,7 +87,7 @@ export class Compilation {
   readonly graph: Graph;
   readonly arena: Arena;
 
-  constructor(leaves: Leaves, traits: MachineTraits, { graph, groups }: LaidOut, results: Results) {
+  constructor(leaves: Leaves, traits: MachineTraits, { graph, groups, timeMajor }: Lowered, results: Results) {
     this.name = graph.name;
     this.graph = graph;
     const updateAt = (i: number) => (i >= results.outputs.length ? results.updates[i - results.outputs.length] : null);
@@ -91,7 +111,8 @@ export class Compilation {
       if (value.node.attributes.kind === 'io') {
         const own = layout(value);
         const offset = take(floatsOf(own));
-        this.inputs.push({ name: key, value, layout: own, offset });
+        const swapped = value.node.attributes[TIME_MAJOR] === true;
+        this.inputs.push({ name: key, value, layout: own, offset, timeMajor: swapped });
         places.set(value, whole(fixedBuffer(Segment.io, offset, floatsOf(own), key), own));
       } else {
         const own = leaves.leaf(key).layout;
@@ -108,7 +129,7 @@ export class Compilation {
         return { place: whole(buffer, own), occupant };
       }
       const offset = take(floatsOf(own));
-      this.outputs.push({ name: results.outputs[i], value, layout: own, offset });
+      this.outputs.push({ name: results.outputs[i], value, layout: own, offset, timeMajor: timeMajor.has(i) });
       return { place: whole(fixedBuffer(Segment.io, offset, floatsOf(own), results.outputs[i]), own), occupant: null };
     });
 

@@ -9,7 +9,17 @@ import type { StateSpace } from './state.ts';
 import { type CompiledStep, type CompileOptions, type Feed, feedLength, type StagedFeeds } from './step.ts';
 
 export type { StepBuilder, TracedStep } from './1-trace.ts';
-export type { CompiledStep, CompileOptions, Feed, FeedValue, Plan, Result, StagedFeeds } from './step.ts';
+export type {
+  CompiledStep,
+  CompileOptions,
+  Destination,
+  Destinations,
+  Feed,
+  FeedValue,
+  Plan,
+  Result,
+  StagedFeeds,
+} from './step.ts';
 
 /**
  * Traces a function on handles and compiles it for the machine of the state space.
@@ -42,9 +52,9 @@ export function compileStep(
   const stage = (feeds: readonly Feed[]): StagedFeeds => {
     const staged = step.stage(feeds);
     return {
-      run: async (late = []) => {
-        feeds.forEach((feed, i) => checkFeed(name, traced, { ...feed, ...late[i] }));
-        return staged.run(late);
+      run: async (late = [], into) => {
+        feeds.forEach((feed, i) => checkFeed(name, traced, feed, late[i]));
+        return staged.run(late, into);
       },
       discard: () => staged.discard(),
     };
@@ -58,11 +68,12 @@ export function compileStep(
   };
 }
 
-function checkFeed(name: string, traced: Trace, feed: Feed): void {
-  for (const [key, value] of traced.inputs) {
+function checkFeed(name: string, { inputs }: Trace, feed: Feed, late?: Feed): void {
+  for (const [key, value] of inputs) {
     const size = sizeOf(value.type.shape);
-    const given = feed[key] && feedLength(feed[key]);
-    if (given !== size)
-      fail('ARGUMENT', `${name}: input ${key}`, `${size} values`, given === undefined ? 'none' : String(given));
+    const given = late?.[key] ?? feed[key];
+    const length = given && feedLength(given);
+    if (length !== size)
+      fail('ARGUMENT', `${name}: input ${key}`, `${size} values`, length === undefined ? 'none' : String(length));
   }
 }

@@ -37,7 +37,20 @@ export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
     plan: { arenaBytes: 0, stateBytes: space.floats * 8, ioBytes: 0, flops: 0 },
     run,
     stage: (feeds) => ({
-      run: (late = []) => run(feeds.map((feed, i) => ({ ...feed, ...late[i] }))),
+      run: async (late = [], into) => {
+        const results = await run(feeds.map((feed, i) => ({ ...feed, ...late[i] })));
+        results.forEach((result, i) => {
+          for (const name of outputs) {
+            const place = into?.(i, name);
+            if (!place) continue;
+            const { data, size, first, rows } = place;
+            for (let r = 0; r * size < result[name].length; r++)
+              data.set(result[name].subarray(r * size, (r + 1) * size), (rows ? rows[r] : first + r) * size);
+            delete result[name];
+          }
+        });
+        return results;
+      },
       discard: () => undefined,
     }),
     runSync: (feeds) => feeds.map(one),

@@ -2,17 +2,18 @@
 import { UnrolledError } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
 import { printGraph } from '../ir/graph.ts';
-import type { Layout } from '../ir/lower.ts';
 import { encodeProgram, printProgram } from '../ir/program.ts';
 import type { LoadedProgram } from '../vm/vm.ts';
 import type { Trace } from './1-trace.ts';
-import { Compilation, lowerTrace } from './compilation.ts';
+import { Compilation, lowerTrace, type Port } from './compilation.ts';
 import { describeMemory, formatBytes } from './explain.ts';
-import { pack, unpack } from './packing.ts';
+import { type Blocks, blocksOf, copyBlocks, type Elements, pack, unpack } from './packing.ts';
 import type { StateSpace } from './state.ts';
 import {
   type CompiledStep,
   type CompileOptions,
+  type Destination,
+  type Destinations,
   type Feed,
   type FeedValue,
   gathered,
@@ -23,7 +24,7 @@ import {
 } from './step.ts';
 
 export function machineStep(space: StateSpace, traced: Trace, options: CompileOptions): CompiledStep {
-  const laid = lowerTrace(traced.graph, traced, (key) => space.leaf(key).layout.groups);
+  const laid = lowerTrace(traced.graph, traced, (key) => space.leaf(key).layout.groups, true);
   const compiled = new Compilation(space, space.machine.traits, laid, traced);
   const loaded = checkedLoad(space, compiled, options);
   return new MachineStep(space, compiled, loaded);
@@ -53,13 +54,19 @@ function refuse(name: string, bytes: number, limit: number): never {
   );
 }
 
-/** Rows of a larger array are copied straight to where the machine reads them, if they stand there as they are. */
-function packFeed(value: FeedValue, layout: Layout, memory: Float32Array | Int32Array, at: number): void {
-  const isPlain = layout.groups === 1 && (layout.cols === 1 || layout.pitch === layout.cols);
-  if (!isGathered(value) || !isPlain) return pack(gathered(value), layout, memory, at);
-  const { data, size, rows } = value;
-  for (let r = 0; r < rows.length; r++) memory.set(data.subarray(rows[r] * size, (rows[r] + 1) * size), at + r * size);
+/** A place in io with how it is written and read. */
+interface Access extends Port {
+  readonly isInteger: boolean;
+  readonly blocks: Blocks | null;
 }
+
+const accessOf = (port: Port): Access => ({
+  ...port,
+  isInteger: port.value.type.dtype === 'i32',
+  blocks: blocksOf(port.value.type.shape, port.layout, port.timeMajor),
+});
+
+const nowhere: Destinations = () => null;
 
 class MachineStep implements CompiledStep {
   readonly plan: Plan;
@@ -67,6 +74,8 @@ class MachineStep implements CompiledStep {
   private readonly compiled: Compilation;
   private readonly program: () => LoadedProgram;
   private readonly writesState: boolean;
+  private readonly inputs: readonly Access[];
+  private readonly outputs: readonly Access[];
 
   constructor(space: StateSpace, compiled: Compilation, program: () => LoadedProgram) {
     this.space = space;
@@ -74,6 +83,8 @@ class MachineStep implements CompiledStep {
     this.program = program;
     this.plan = compiled.plan;
     this.writesState = compiled.graph.outputs.length > compiled.outputs.length;
+    this.inputs = compiled.inputs.map(accessOf);
+    this.outputs = compiled.outputs.map(accessOf);
   }
 
   run(feeds: readonly Feed[]): Promise<Result[]> {
@@ -84,11 +95,11 @@ class MachineStep implements CompiledStep {
     const io = this.space.takeIo(this.compiled.ioFloats * feeds.length);
     this.pack(io, feeds);
     return {
-      run: async (late = []) => {
+      run: async (late = [], into = nowhere) => {
         this.pack(io, late);
         const { machine, buffer } = this.space;
         await machine.run(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
-        return this.results(io, feeds.length);
+        return this.results(io, feeds.length, into);
       },
       discard: () => this.space.returnIo(io),
     };
@@ -99,7 +110,7 @@ class MachineStep implements CompiledStep {
     this.pack(io, feeds);
     const { machine, buffer } = this.space;
     machine.runSync(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
-    return this.results(io, feeds.length);
+    return this.results(io, feeds.length, nowhere);
   }
 
   /** The part of a piece of io that a run needs: what a worker is sent. */
@@ -118,29 +129,78 @@ class MachineStep implements CompiledStep {
 
   /** Writes what the feeds have to its place. */
   private pack(io: Float32Array, feeds: readonly Feed[]): void {
-    const { inputs, ioFloats } = this.compiled;
     const integers = new Int32Array(io.buffer, io.byteOffset, io.length);
-    feeds.forEach((feed, step) => {
-      for (const { name, value, layout, offset } of inputs)
-        if (feed[name])
-          packFeed(feed[name], layout, value.type.dtype === 'i32' ? integers : io, step * ioFloats + offset);
-    });
+    for (let step = 0; step < feeds.length; step++) {
+      const feed = feeds[step];
+      const at = step * this.compiled.ioFloats;
+      for (const input of this.inputs) {
+        const value = feed[input.name];
+        if (value) this.write(value, input, input.isInteger ? integers : io, at + input.offset);
+      }
+    }
   }
 
-  private results(io: Float32Array, steps: number): Result[] {
-    const { outputs, ioFloats } = this.compiled;
+  private write(value: FeedValue, { blocks, layout }: Access, memory: Elements, at: number): void {
+    if (!blocks) return pack(gathered(value), layout, memory, at);
+    const [data, rows] = isGathered(value) ? [value.data, value.rows] : [value, null];
+    const { counts, run, placed, logical } = blocks;
+    const box = {
+      counts,
+      run,
+      toAt: at,
+      fromAt: 0,
+      toStrides: placed,
+      fromStrides: logical,
+      toRows: null,
+      fromRows: rows,
+    };
+    copyBlocks(this.space.machine, memory, ArrayBuffer.isView(data) ? data : Float64Array.from(data), box);
+  }
+
+  private results(io: Float32Array, steps: number, into: Destinations): Result[] {
     const integers = new Int32Array(io.buffer, io.byteOffset, io.length);
-    const results = Array.from({ length: steps }, (_, step) => {
+    const results: Result[] = [];
+    for (let step = 0; step < steps; step++) {
       const result: Result = {};
-      for (const { name, value, layout, offset } of outputs) {
-        const size = sizeOf(value.type.shape);
-        const values = value.type.dtype === 'i32' ? new Int32Array(size) : new Float32Array(size);
-        unpack(value.type.dtype === 'i32' ? integers : io, step * ioFloats + offset, layout, values);
-        result[name] = values;
+      const at = step * this.compiled.ioFloats;
+      for (const output of this.outputs) {
+        const memory = output.isInteger ? integers : io;
+        const place = into(step, output.name);
+        if (place) this.read(output, memory, at + output.offset, place);
+        else result[output.name] = this.resultOf(output, memory, at + output.offset);
       }
-      return result;
-    });
+      results.push(result);
+    }
     this.space.returnIo(io);
     return results;
+  }
+
+  private resultOf(output: Access, memory: Elements, at: number): Result[string] {
+    const { value, layout, blocks, isInteger } = output;
+    const size = sizeOf(value.type.shape);
+    const data = isInteger ? new Int32Array(size) : new Float32Array(size);
+    if (blocks) this.read(output, memory, at, { data, size: blocks.logical[0], first: 0, rows: null });
+    else unpack(memory, at, layout, data);
+    return data;
+  }
+
+  /** Writes a result to where it is wanted. */
+  private read(output: Access, memory: Elements, at: number, { data, size, first, rows }: Destination): void {
+    const { blocks, name } = output;
+    if (!blocks) return data.set(this.resultOf(output, memory, at), first * size);
+    if (blocks.logical[0] !== size) throw new UnrolledError('INTERNAL', `${name} has rows of another size`);
+    const { counts, run, placed, logical } = blocks;
+    const toAt = rows ? 0 : first * size;
+    const box = {
+      counts,
+      run,
+      toAt,
+      fromAt: at,
+      toStrides: logical,
+      fromStrides: placed,
+      toRows: rows,
+      fromRows: null,
+    };
+    copyBlocks(this.space.machine, data, memory, box);
   }
 }

@@ -1,7 +1,9 @@
 /** Between the logical order of a value (row-major, as users see it) and its order in memory (`ir/lower.ts`). */
+import { type Shape, sizeOf } from '../core/shape.ts';
 import { columnRuns, type Layout } from '../ir/lower.ts';
+import type { BlockCopy, Machine } from '../vm/vm.ts';
 
-type Elements = Float32Array | Int32Array | Float64Array;
+export type Elements = Float32Array | Int32Array | Float64Array;
 
 function isDense(layout: Layout): boolean {
   return layout.cols === 1 || (layout.groups === 1 && layout.pitch === layout.cols);
@@ -36,4 +38,71 @@ export function unpack(memory: Elements, at: number, layout: Layout, values: Ele
       const from = at + r * pitch + place;
       for (let j = 0; j < count; j++) values[to + j] = memory[from + j];
     }
+}
+
+// ---- rows of batches
+
+/** A batch as boxes of runs: its samples, up to two axes in them, and elements that stand beside each other on both sides. */
+export interface Blocks {
+  readonly counts: readonly [samples: number, number, number];
+  readonly run: number;
+  /** Elements from one to the next, in logical order and in memory. */
+  readonly logical: readonly [number, number, number];
+  readonly placed: readonly [number, number, number];
+}
+
+/**
+ * How a value stands in memory, sample by sample.
+ *
+ * @param shape in memory: [B, ...], or [T, B, ...] with `timeMajor`
+ */
+export function blocksOf(shape: Shape, { groups, pitch, cols }: Layout, timeMajor: boolean): Blocks | null {
+  if (groups > 1) return null;
+  const [first = 1, second = 1, ...rest] = shape;
+  // Elements of memory from one row of the first axes to the next.
+  const inner = (sizeOf(rest) / (rest.length ? cols : 1)) * (rest.length ? pitch : 1);
+  if (timeMajor) {
+    const [time, batch] = [first, second];
+    const size = sizeOf(rest);
+    const places = rest.length ? [inner, batch * inner] : [1, pitch];
+    const rows = rest.length ? size / cols : 1;
+    const whole = rows === 1 || pitch === cols;
+    return {
+      counts: [batch, time, whole ? 1 : rows],
+      run: whole ? size : cols,
+      logical: [time * size, size, cols],
+      placed: [places[0], places[1], pitch],
+    };
+  }
+  const size = sizeOf(shape.slice(1));
+  const rows = shape.length > 1 ? size / cols : 1;
+  const whole = rows === 1 || pitch === cols;
+  return {
+    counts: [first, 1, whole ? 1 : rows],
+    run: whole ? size : cols,
+    logical: [size, 0, cols],
+    placed: [shape.length > 1 ? rows * pitch : 1, 0, pitch],
+  };
+}
+
+/** Elements from which a host copies faster than a loop here. */
+const worthCall = 2048;
+
+/** Copies samples between arrays, by the host's own means where it has any. */
+export function copyBlocks(machine: Machine, to: Elements, from: Elements, copy: BlockCopy): void {
+  const { counts, run, toAt, fromAt, toStrides, fromStrides, toRows, fromRows } = copy;
+  const [samples, outer, inner] = counts;
+  const isOneKind = to.constructor === from.constructor && to.BYTES_PER_ELEMENT === 4;
+  if (isOneKind && machine.copy && samples * outer * inner * run >= worthCall) return machine.copy(to, from, copy);
+  for (let s = 0; s < samples; s++) {
+    const t = toAt + (toRows ? toRows[s] : s) * toStrides[0];
+    const f = fromAt + (fromRows ? fromRows[s] : s) * fromStrides[0];
+    for (let i = 0; i < outer; i++)
+      for (let j = 0; j < inner; j++) {
+        const at = t + i * toStrides[1] + j * toStrides[2];
+        const source = f + i * fromStrides[1] + j * fromStrides[2];
+        if (run >= 64) to.set(from.subarray(source, source + run), at);
+        else for (let k = 0; k < run; k++) to[at + k] = from[source + k];
+      }
+  }
 }

@@ -7,7 +7,7 @@ export interface GatheredRows {
   /** Elements of a row. */
   readonly size: number;
   /** Which rows of `data`, in order. */
-  readonly rows: ArrayLike<number>;
+  readonly rows: Int32Array;
 }
 
 export type FeedValue = ArrayLike<number> | GatheredRows;
@@ -42,10 +42,28 @@ export interface Plan {
   readonly flops: number;
 }
 
+/** Rows of an array that take the rows of a result. */
+export interface Destination {
+  readonly data: Float32Array | Float64Array | Int32Array;
+  /** Elements of a row. */
+  readonly size: number;
+  /** The row that takes the first one. */
+  readonly first: number;
+  /** The row for each row of the result; null: one after the other from the first. */
+  readonly rows: Int32Array | null;
+}
+
+/** Where the results of a step go; null: into an array of their own. */
+export type Destinations = (step: number, name: string) => Destination | null;
+
 /** Feeds that stand where the machine reads them: made while another run is going, so that the machine does not wait for them. */
 export interface StagedFeeds {
-  /** Runs the steps, once. @param late values that were not staged, one feed for each step */
-  run(late?: readonly Feed[]): Promise<Result[]>;
+  /**
+   * Runs the steps, once. What is written to a destination is not among the results.
+   *
+   * @param late values that were not staged, one feed for each step
+   */
+  run(late?: readonly Feed[], into?: Destinations): Promise<Result[]>;
   /** Gives the memory back without a run. */
   discard(): void;
 }

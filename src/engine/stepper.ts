@@ -228,7 +228,7 @@ class MachineStepper implements CompiledStepper {
     this.machine = machine;
     this.carried = carried;
     const groupsOf = (key: string) => (carried.has(key) ? 1 : parameterOf(key).groups);
-    const { graph, groups } = lowerTrace(inlineSingleSteps(traced.graph), traced, groupsOf);
+    const { graph, groups, timeMajor } = lowerTrace(inlineSingleSteps(traced.graph), traced, groupsOf);
     const isParameter = (key: string) => traced.states.has(key) && !carried.has(key);
     const { prepare, step, kept } = cutPrepared(graph, groups, isParameter);
     verifyGraph(step);
@@ -240,7 +240,7 @@ class MachineStepper implements CompiledStepper {
       const isPacked = made.node.op === 'pack';
       this.leaves.declare(name, layout, isPacked ? packedFloats(made.type.shape[0], layout) : floatsOf(layout));
     }
-    this.compiled = new Compilation(this.leaves, machine.traits, { graph: step, groups }, traced);
+    this.compiled = new Compilation(this.leaves, machine.traits, { graph: step, groups, timeMajor }, traced);
     checkPlan(this.compiled, options);
     this.plan = this.compiled.plan;
     this.loaded = machine.load(encodeProgram(this.compiled.program));
@@ -249,7 +249,7 @@ class MachineStepper implements CompiledStepper {
     if (prepare) {
       verifyGraph(prepare);
       const results = { outputs: [], updates: kept.map(({ name }) => name) };
-      const compiled = new Compilation(this.leaves, machine.traits, { graph: prepare, groups }, results);
+      const compiled = new Compilation(this.leaves, machine.traits, { graph: prepare, groups, timeMajor }, results);
       this.preparation = { compiled, loaded: machine.load(encodeProgram(compiled.program)) };
     }
     const { io } = this.bound;

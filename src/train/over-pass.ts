@@ -14,6 +14,8 @@ export interface PassOptions {
 export interface PassWork {
   readonly next: NextBatch;
   readonly steps: number | null;
+  /** Samples in all batches; null where only their end tells. */
+  readonly samples: number | null;
   readonly where: string;
   each(done: number, logs?: Record<string, number>): void;
 }
@@ -33,7 +35,8 @@ export async function overPass<T>(
     bar?.update(done, logs, false);
   };
   try {
-    const result = await work({ next: () => pass.next(), steps: steps ?? null, where, each });
+    const samples = steps === undefined ? source.samples : null;
+    const result = await work({ next: () => pass.next(), steps: steps ?? null, samples, where, each });
     bar?.update(...seen, true);
     return result;
   } finally {

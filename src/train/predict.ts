@@ -1,8 +1,8 @@
 /** Outputs for data, batch by batch. */
 import { NdArray, type NdArrayData } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
-import { formatShape, type Shape, sameShape } from '../core/shape.ts';
-import type { CompiledStep } from '../engine/compile.ts';
+import { formatShape, type Shape, sameShape, sizeOf } from '../core/shape.ts';
+import type { CompiledStep, Destinations, Result } from '../engine/compile.ts';
 import type { ReadyBatch } from './batches.ts';
 import { limited } from './evaluate.ts';
 import { type Network, shapesFor, statesOf } from './network.ts';
@@ -19,13 +19,16 @@ export interface Predicting {
   readonly next: NextBatch;
   /** Batches at most; null: all. */
   readonly steps: number | null;
+  /** Samples in all batches; null where only their end tells. */
+  readonly samples: number | null;
   readonly where: string;
   each?(done: number): void;
 }
 
 /** One array per output, all samples in their order. */
-export async function runPredict({ session, network, next, steps, where, each }: Predicting): Promise<NdArray[]> {
-  const parts: NdArray[][] = [];
+export async function runPredict(predicting: Predicting): Promise<NdArray[]> {
+  const { session, network, next, steps, samples, where, each } = predicting;
+  const found = new Found(network, samples, where);
   let done = 0;
   const traced = ({ shapes }: ReadyBatch): [string, ReturnType<typeof tracePredict>] => [
     `predict ${shapesKey(shapes)}`,
@@ -41,30 +44,97 @@ export async function runPredict({ session, network, next, steps, where, each }:
     },
     stepAhead: (batch) =>
       statesOf(network()).length && session.stateRows !== batch.samples ? null : session.prepareNow(...traced(batch)),
+    into: (batches) => found.places(batches),
   });
   for await (const { batches, results } of walk) {
-    results.forEach((result, b) => {
-      const { rows, from, shapes } = batches[b];
-      shapesFor(network(), shapes.inputs).forEach((shape, i) => {
-        parts[i] ??= [];
-        parts[i].push(NdArray.from(inOrder(resultOf(result, `y${i}`), rows, from), shape as Shape));
-      });
-    });
+    results.forEach((result, b) => found.add(batches[b], result));
     done += results.length;
     each?.(done);
   }
-  if (!parts.length) fail('DATA', where, 'at least one batch', 'none');
-  return parts.map((own) => joinRows(own, where));
+  return found.all();
+}
+
+const nameOf = (output: number) => `y${output}`;
+
+/** What has been predicted. Where the number of samples is known, all but the first batch is written to its place at once. */
+class Found {
+  private readonly network: () => Network;
+  private readonly samples: number | null;
+  private readonly where: string;
+  /** Shapes of the outputs of a batch by those of its inputs. */
+  private readonly shapes = new Map<string, readonly Shape[]>();
+  private readonly parts: NdArray[][] = [];
+  private whole: readonly NdArray[] | null = null;
+
+  constructor(network: () => Network, samples: number | null, where: string) {
+    this.network = network;
+    this.samples = samples;
+    this.where = where;
+  }
+
+  private shapesOf({ key, shapes }: ReadyBatch): readonly Shape[] {
+    let own = this.shapes.get(key);
+    if (!own) {
+      own = shapesFor(this.network(), shapes.inputs) as readonly Shape[];
+      this.shapes.set(key, own);
+    }
+    return own;
+  }
+
+  places(batches: readonly ReadyBatch[]): Destinations {
+    const { whole } = this;
+    if (!whole) return () => null;
+    const byName = new Map(whole.map((array, i) => [nameOf(i), { data: array.data, size: rowSize(array.shape) }]));
+    return (step, name) => {
+      const place = byName.get(name);
+      const { from: first, rows } = batches[step];
+      return place ? { ...place, first, rows } : null;
+    };
+  }
+
+  add(batch: ReadyBatch, result: Result): void {
+    if (this.whole) return;
+    const { rows, from, samples } = batch;
+    const own = this.shapesOf(batch).map((shape, i) =>
+      NdArray.from(inOrder(resultOf(result, nameOf(i)), rows, from), shape),
+    );
+    if (this.samples !== null && this.samples > samples) {
+      this.whole = own.map(({ data, shape }) => {
+        const array = emptyLike(data, this.samples as number, shape.slice(1));
+        array.data.set(data, from * rowSize(shape));
+        return array;
+      });
+    } else
+      own.forEach((array, i) => {
+        this.parts[i] ??= [];
+        this.parts[i].push(array);
+      });
+  }
+
+  all(): NdArray[] {
+    if (this.whole) return [...this.whole];
+    if (!this.parts.length) fail('DATA', this.where, 'at least one batch', 'none');
+    return this.parts.map((own) => (own.length === 1 ? own[0] : joinRows(own, this.where)));
+  }
+}
+
+const rowSize = (shape: Shape) => sizeOf(shape.slice(1));
+
+function emptyLike(data: NdArrayData, rows: number, inner: Shape): NdArray {
+  const { constructor } = data;
+  return NdArray.from(new (constructor as { new (n: number): NdArrayData })(rows * sizeOf(inner)), [rows, ...inner]);
 }
 
 /** The rows of all batches under each other. */
 function joinRows(parts: readonly NdArray[], where: string): NdArray {
   const [first] = parts;
   const inner = first.shape.slice(1);
-  const total = parts.reduce((n, { data }) => n + data.length, 0);
-  const joined = new (first.data.constructor as { new (n: number): NdArrayData })(total);
+  const joined = emptyLike(
+    first.data,
+    parts.reduce((n, { shape }) => n + shape[0], 0),
+    inner,
+  );
   let at = 0;
-  let rows = 0;
   for (const { data, shape } of parts) {
     if (!sameShape(shape.slice(1), inner))
       fail(
@@ -74,9 +144,8 @@ function joinRows(parts: readonly NdArray[], where: string): NdArray {
         formatShape(shape),
         'Use predictOnBatch for batches of different lengths.',
       );
-    joined.set(data, at);
+    joined.data.set(data, at);
     at += data.length;
-    rows += shape[0];
   }
-  return NdArray.from(joined, [rows, ...inner]);
+  return joined;
 }

@@ -7,6 +7,7 @@ import { type Shape, sizeOf } from '../core/shape.ts';
 import {
   type CompiledStep,
   compileStep,
+  type Destinations,
   type Feed,
   type Result,
   type StagedFeeds,
@@ -223,8 +224,8 @@ export class Session {
   }
 
   /** Runs what was staged. @param late what is known only when its turn has come */
-  runStaged(staged: StagedFeeds, late: () => readonly Feed[]): Promise<Result[]> {
-    return this.queue(() => this.whileRunning(() => staged.run(late())));
+  runStaged(staged: StagedFeeds, late: () => readonly Feed[], into?: Destinations): Promise<Result[]> {
+    return this.queue(() => this.whileRunning(() => staged.run(late(), into)));
   }
 
   private async whileRunning<T>(work: () => Promise<T>): Promise<T> {

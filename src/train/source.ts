@@ -17,6 +17,8 @@ export interface Pass {
 export interface BatchSource {
   /** Batches in a pass; null where only its end tells. */
   readonly count: number | null;
+  /** Samples in a pass; null where only its end tells. */
+  readonly samples: number | null;
   /** Whether there is one pass only. */
   readonly once: boolean;
   /**
@@ -40,6 +42,7 @@ export function arraySource(
   const cut = new Cut(set, trainer, keepsRows);
   return {
     count: batches.length,
+    samples: set.count,
     once: false,
     open(iteration, skip) {
       const order = orderOf?.(iteration) ?? null;
@@ -71,6 +74,7 @@ export function streamSource(settings: {
   const { count, once, where, iterate, assemble, keepsRows } = settings;
   return {
     count,
+    samples: null,
     once,
     open: (iteration, skip) => new StreamPass(() => iterate(iteration), skip, where, assemble, keepsRows),
   };

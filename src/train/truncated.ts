@@ -18,6 +18,7 @@ export function windowedSource(
   const perBatch = length === null ? null : windowsOf(length, truncation).length;
   return {
     count: source.count === null || perBatch === null ? null : source.count * perBatch,
+    samples: null,
     once: source.once,
     open(iteration, skip) {
       const batches = perBatch === null ? 0 : Math.floor(skip / perBatch);

@@ -2,7 +2,7 @@
  * Batches through the machine, many in a hand-over. While one hand-over runs, the next is brought together and written to where the machine
  * will read it, so that data and machine do not wait for each other. How many steps go together depends on time; what they compute does not.
  */
-import type { CompiledStep, Feed, Result, StagedFeeds } from '../engine/compile.ts';
+import type { CompiledStep, Destinations, Feed, Result, StagedFeeds } from '../engine/compile.ts';
 import type { ReadyBatch } from './batches.ts';
 import type { Session } from './session.ts';
 
@@ -43,6 +43,8 @@ export interface Walk {
   limit?(done: number): number;
   /** What steps get beside their batch: keys and scalars of the steps that come so far ahead of the next one. */
   late?(steps: number): readonly Feed[];
+  /** Where results of these batches go. */
+  into?(batches: readonly ReadyBatch[]): Destinations;
   /** Whether batches may be asked for before the results of those before them are known. Default true. */
   readonly ahead?: boolean;
   readonly signal?: AbortSignal;
@@ -164,7 +166,7 @@ export async function* walkBatches(walk: Walk): AsyncGenerator<HandOver> {
       const { batches } = group;
       await walk.begin?.();
       const start = performance.now();
-      const running = session.runStaged(group.staged, () => walk.late?.(batches.length) ?? []);
+      const running = session.runStaged(group.staged, () => walk.late?.(batches.length) ?? [], walk.into?.(batches));
       done += batches.length;
       if (ahead) {
         // A few turns, so that the run reaches the machine before this thread is busy with the next data.

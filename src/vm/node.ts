@@ -1,5 +1,5 @@
 /** The machine as a Node addon (native/hosts/node.cc): runs on threads of Node's pool, on state and io where they are. */
-import { fail } from '../core/errors.ts';
+import { fail, UnrolledError } from '../core/errors.ts';
 import { builtin, environment } from './builtin.ts';
 import {
   checkOutcome,
@@ -12,7 +12,7 @@ import {
   sizesOf,
 } from './check.ts';
 import { getThreads, smallestShare } from './threads.ts';
-import type { BoundProgram, LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
+import type { BlockCopy, BoundProgram, LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 
 type Outcome = readonly [status: number, detail: number, position: number, step: number];
 type Handle = object;
@@ -41,7 +41,9 @@ interface Addon {
     smallest: number,
   ): Promise<Outcome>;
   bind(set: number, program: Handle, state: Float32Array, io: Float32Array): (() => Outcome | undefined) | null;
+  copy(to: Copied, from: Copied, box: Float64Array, toRows: Int32Array | null, fromRows: Int32Array | null): boolean;
 }
+type Copied = Float32Array | Int32Array | Float64Array;
 
 class NativeProgram implements LoadedProgram {
   readonly sizes: ProgramSizes;
@@ -113,6 +115,19 @@ class NativeMachine implements Machine {
       this.addon.runSync(this.set, own.own, state, io, options.ioStride, options.steps, getThreads(), smallestShare()),
       own.arena * 4,
     );
+  }
+
+  copy(
+    to: Copied,
+    from: Copied,
+    { counts, run, toAt, fromAt, toStrides, fromStrides, toRows, fromRows }: BlockCopy,
+  ): void {
+    const box = Float64Array.of(...counts, run, toAt, ...toStrides, fromAt, ...fromStrides);
+    if (!this.addon.copy(to, from, box, toRows, fromRows))
+      throw new UnrolledError(
+        'INTERNAL',
+        'a copy leaves its arrays. This is a fault of the library; please report it.',
+      );
   }
 
   bind(program: LoadedProgram): BoundProgram {

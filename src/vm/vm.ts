@@ -37,6 +37,21 @@ export interface BoundProgram {
   run(): void;
 }
 
+/** Boxes of runs that are copied from one array to another; samples may be picked and placed by their index. */
+export interface BlockCopy {
+  readonly counts: readonly [samples: number, number, number];
+  /** Elements beside each other on both sides. */
+  readonly run: number;
+  readonly toAt: number;
+  readonly fromAt: number;
+  /** Elements from one to the next, by counts. */
+  readonly toStrides: readonly [number, number, number];
+  readonly fromStrides: readonly [number, number, number];
+  /** Which sample stands where; null: one after the other. */
+  readonly toRows: Int32Array | null;
+  readonly fromRows: Int32Array | null;
+}
+
 export interface Machine {
   readonly traits: MachineTraits;
   /** Zeroed memory for state or io, aligned for the host. */
@@ -47,6 +62,8 @@ export interface Machine {
   run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void>;
   /** The same at once, on the calling thread. */
   runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void;
+  /** Copies 32-bit elements between arrays of one kind. Missing where the host has nothing faster than a loop. */
+  copy?(to: Float32Array | Int32Array | Float64Array, from: typeof to, copy: BlockCopy): void;
   /** Makes a program ready for many single steps. `run` may be given the memories too, between two of them. */
   bind(program: LoadedProgram): BoundProgram;
 }
