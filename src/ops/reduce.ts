@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts';
 import { formatShape, normalAxis, type Shape, sizeOf, stridesOf } from '../core/shape.ts';
 import type { Attributes, Type } from '../ir/graph.ts';
 import { LANES, Reduction } from '../ir/kernels.ts';
-import { type LowerContext, roundUp } from '../ir/lower.ts';
+import { type LowerContext, type Operand, roundUp } from '../ir/lower.ts';
 import { walk } from './dense.ts';
 import { type Dense, defineOperation, type Operation, type VjpContext } from './op.ts';
 import { div, equal, mul } from './pointwise.ts';
@@ -73,23 +73,46 @@ function lowerReduction(kind: 'sum' | 'max' | 'min', context: LowerContext): voi
   const [y] = context.outputs;
   const outer = sizeOf(shape.slice(0, axes[0]));
   const middle = sizeOf(axes.map((a) => shape[a]));
-  const inner = sizeOf(shape.slice(axes[0] + axes.length, last)) * x.layout.pitch;
-  if (inner === 1) {
-    const fields = { kind: Reduction[kind], rows: outer, cols: middle, src: x.at, pitch: middle };
+  const innerRows = sizeOf(shape.slice(axes[0] + axes.length, last));
+  const { pitch } = x.layout;
+  const kindField = Reduction[kind];
+  if (innerRows * pitch === 1) {
+    const fields = { kind: kindField, rows: outer, cols: middle, src: x.at, pitch: middle };
     context.emit('REDUCE_LAST', { ...fields, dst: y.at, inner: Math.max(1, outer), dstPitch: outer });
     return;
   }
-  context.emit('REDUCE_MIDDLE', {
-    kind: Reduction[kind],
-    outer,
-    middle,
-    blocks: roundUp(inner) / LANES,
-    src: x.at,
-    outerStride: middle * inner,
-    middleStride: inner,
-    dst: y.at,
-    dstOuterStride: inner,
-  });
+  const middleStride = innerRows * pitch;
+  const outerStride = middle * middleStride;
+  if (innerRows === 1 || pitch === y.layout.pitch) {
+    const blocks = roundUp(innerRows === 1 ? y.layout.pitch : middleStride) / LANES;
+    const dst = { dst: y.at, dstOuterStride: innerRows * y.layout.pitch };
+    context.emit('REDUCE_MIDDLE', {
+      kind: kindField,
+      outer,
+      middle,
+      blocks,
+      src: x.at,
+      outerStride,
+      middleStride,
+      ...dst,
+    });
+    return;
+  }
+  // Rows that stand farther apart than those of the result: each by itself.
+  const fields = { kind: kindField, middle, blocks: y.layout.pitch / LANES, middleStride };
+  const moved = ({ at }: Operand, by: number) => ({ ...at, offset: at.offset + by });
+  const [fromOuter, toOuter] = [outerStride, innerRows * y.layout.pitch];
+  const [from, to] = outer < innerRows ? [pitch, y.layout.pitch] : [fromOuter, toOuter];
+  const [eachFrom, eachTo] = outer < innerRows ? [fromOuter, toOuter] : [pitch, y.layout.pitch];
+  for (let i = 0; i < Math.min(outer, innerRows); i++)
+    context.emit('REDUCE_MIDDLE', {
+      ...fields,
+      outer: Math.max(outer, innerRows),
+      outerStride: from,
+      src: moved(x, i * eachFrom),
+      dst: moved(y, i * eachTo),
+      dstOuterStride: to,
+    });
 }
 
 function lowerLast(kind: keyof typeof Reduction, { inputs: [x], outputs: [y], emit }: LowerContext): void {
