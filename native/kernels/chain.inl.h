@@ -124,8 +124,8 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
       case CHAIN_DRELU: MAP2(select(b > vf{}, a, vf{})); break;
       case CHAIN_SOFTPLUS: MAP1(softplus(a)); break;
       case CHAIN_ERF: MAP1(errorFunction(a)); break;
-      case CHAIN_SIN: mapLanes(n, AT(d), AT(a), AT(a), [](float a, float) { return sineOrCosine(a, 0); }); break;
-      case CHAIN_COS: mapLanes(n, AT(d), AT(a), AT(a), [](float a, float) { return sineOrCosine(a, 1); }); break;
+      case CHAIN_SIN: MAP1(sineOrCosine(a, 0)); break;
+      case CHAIN_COS: MAP1(sineOrCosine(a, 1)); break;
       case CHAIN_FLOOR: MAP1(floorOf(a)); break;
       case CHAIN_ROUND: MAP1(roundToEven(a)); break;
       case CHAIN_LESS: MAP2(truth(a < b)); break;

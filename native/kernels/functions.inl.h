@@ -246,3 +246,36 @@ static float sineOrCosine(float x, i32 shift) {
   if (x == 0 && !shift) return x;
   return (float)(negative ? -y : y);
 }
+
+/** Up to here the angle leaves a quarter turn's multiple in float32 with the three parts of pi/2 below. */
+constexpr float REDUCED_ANGLE = 512;
+
+/** The same for a vector: at once where all angles are small. `shift` 0: sine, 1: cosine. Polynomials of Cephes (Moshier, 1989). */
+INLINE vf sineOrCosine(vf x, i32 shift) {
+  const vf size = absolute(x);
+  float sizes[VW], results[VW];
+  __builtin_memcpy(sizes, &size, sizeof sizes);
+  bool allSmall = true;
+  for (int i = 0; i < VW; i++) allSmall &= sizes[i] <= REDUCED_ANGLE;
+  if (!allSmall) {
+    for (int i = 0; i < VW; i++) results[i] = sineOrCosine(((const float*)&x)[i], shift);
+    return load(results);
+  }
+  // The nearest quarter turn; its product with the first two parts of pi/2 is exact.
+  const vi quarter = toInt(fma(size, broadcast(0.636619772f), broadcast(0.5f)));
+  const vf turns = toFloat(quarter);
+  vf r = fnma(turns, broadcast(1.5703125f), size);
+  r = fnma(turns, broadcast(4.837512969970703125e-4f), r);
+  r = fnma(turns, broadcast(7.54978995489188e-8f), r);
+  const vf s = r * r;
+  vf sine = fma(s, broadcast(-1.9515295891e-4f), broadcast(8.3321608736e-3f));
+  sine = fma(s, sine, broadcast(-1.6666654611e-1f));
+  sine = fma(s * r, sine, r);
+  vf cosine = fma(s, broadcast(2.443315711809948e-5f), broadcast(-1.388731625493765e-3f));
+  cosine = fma(s, cosine, broadcast(4.166664568298827e-2f));
+  cosine = fma(s * s, cosine, fnma(s, broadcast(0.5f), broadcast(1.0f)));
+  const vi quadrant = quarter + shift;
+  const vf y = choose((quadrant & 1) != 0, cosine, sine);
+  const vi turned = (vi)(((vu)quadrant & 2) << 30) ^ (shift ? vi{} : asInts(x) & (i32)0x80000000);
+  return asFloats(asInts(y) ^ turned);
+}

@@ -150,30 +150,55 @@ static void runOneHot(const i32* code, float* const* slots, Span span) {
   });
 }
 
-/** Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). */
-INLINE void philox(u32 k0, u32 k1, u32 c0, u32 c1, u32 c2, u32 c3, u32 (&out)[4]) {
+/** The upper halves of products with a constant, from products of halves: every host multiplies lanes of 32 bits. */
+INLINE vu upperProduct(vu a, u32 b) {
+  const vu low = a & 0xffff, high = a >> 16;
+  const u32 lowB = b & 0xffff, highB = b >> 16;
+  const vu middle = high * lowB + ((low * lowB) >> 16);
+  return high * highB + (middle >> 16) + ((low * highB + (middle & 0xffff)) >> 16);
+}
+
+/** Numbers that are made at once: four words from each counter, a counter in each lane. */
+constexpr int PHILOX_NUMBERS = 4 * VW;
+
+/**
+ * Philox4x32-10 of neighbouring counters, as numbers in [0, 1). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+ */
+INLINE void philox(u32 k0, u32 k1, u32 first, u32 stream, float* out) {
+  u32 counters[VW];
+  for (int i = 0; i < VW; i++) counters[i] = first + i;
+  vu words[4] = {*(const vu*)counters, {}, vu{} + stream, {}};
   for (int round = 0; round < 10; round++) {
-    const u64 a = (u64)0xD2511F53u * c0, b = (u64)0xCD9E8D57u * c2;
-    c0 = (u32)(b >> 32) ^ c1 ^ k0;
-    c2 = (u32)(a >> 32) ^ c3 ^ k1;
-    c1 = (u32)b;
-    c3 = (u32)a;
+    const vu a = words[0], b = words[2];
+    words[0] = upperProduct(b, 0xCD9E8D57u) ^ words[1] ^ k0;
+    words[2] = upperProduct(a, 0xD2511F53u) ^ words[3] ^ k1;
+    words[1] = b * 0xCD9E8D57u;
+    words[3] = a * 0xD2511F53u;
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+  for (int w = 0; w < 4; w++) {
+    float numbers[VW];
+    store(numbers, toFloat((vi)(words[w] >> 8)) * 5.9604644775390625e-8f);
+    for (int i = 0; i < VW; i++) out[4 * i + w] = numbers[i];
+  }
 }
 
 static void runRandom(const i32* code, float* const* slots, Span span) {
   using namespace random_field;
   const i32* seed = idsOf(code, slots, key);
   float* to = slots[code[dst]] + code[dst + 1];
-  u32 words[4] = {};
-  u32 i = (u32)(span.first * code[cols]);
-  bool drawn = false;
+  const index width = code[cols];
+  float numbers[PHILOX_NUMBERS];
+  index made = -1;
   for (index r = span.first; r < span.end; r++)
-    for (index c = 0; c < code[cols]; c++, i++, drawn = true) {
-      if (i % 4 == 0 || !drawn) philox((u32)seed[0], (u32)seed[1], i / 4, 0, (u32)code[stream], 0, words);
-      to[r * code[pitch] + c] = (float)(words[i % 4] >> 8) * 5.9604644775390625e-8f;
+    for (index c = 0, i = r * width; c < width;) {
+      const index group = i / PHILOX_NUMBERS, at = i % PHILOX_NUMBERS;
+      if (group != made) philox((u32)seed[0], (u32)seed[1], (u32)(group * VW), (u32)code[stream], numbers);
+      made = group;
+      const index count = width - c < PHILOX_NUMBERS - at ? width - c : PHILOX_NUMBERS - at;
+      for (index k = 0; k < count; k++) to[r * code[pitch] + c + k] = numbers[at + k];
+      c += count;
+      i += count;
     }
 }
