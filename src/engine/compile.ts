@@ -2,7 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
 import { verifyGraph } from '../ir/graph.ts';
-import { type StepBuilder, type Trace, type TracedStep, traceStep } from './1-trace.ts';
+import { type StepBuilder, type TracedStep, traceStep } from './1-trace.ts';
 import { exactStep } from './exact-step.ts';
 import { machineStep } from './machine-step.ts';
 import type { StateSpace } from './state.ts';
@@ -45,15 +45,16 @@ export function compileStep(
   );
   verifyGraph(traced.graph);
   const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options);
+  const sizes = [...traced.inputs].map(([key, { type }]) => [key, sizeOf(type.shape)] as const);
   const checked = (feeds: readonly Feed[]) => {
-    for (const feed of feeds) checkFeed(name, traced, feed);
+    for (const feed of feeds) checkFeed(name, sizes, feed);
     return feeds;
   };
   const stage = (feeds: readonly Feed[]): StagedFeeds => {
     const staged = step.stage(feeds);
     return {
       run: async (late = [], into) => {
-        feeds.forEach((feed, i) => checkFeed(name, traced, feed, late[i]));
+        feeds.forEach((feed, i) => checkFeed(name, sizes, feed, late[i]));
         return staged.run(late, into);
       },
       discard: () => staged.discard(),
@@ -68,11 +69,15 @@ export function compileStep(
   };
 }
 
-function checkFeed(name: string, { inputs }: Trace, feed: Feed, late?: Feed): void {
-  for (const [key, value] of inputs) {
-    const size = sizeOf(value.type.shape);
+function checkFeed(
+  name: string,
+  sizes: readonly (readonly [key: string, size: number])[],
+  feed: Feed,
+  late?: Feed,
+): void {
+  for (const [key, size] of sizes) {
     const given = late?.[key] ?? feed[key];
-    const length = given && feedLength(given);
+    const length = given === undefined ? undefined : feedLength(given);
     if (length !== size)
       fail('ARGUMENT', `${name}: input ${key}`, `${size} values`, length === undefined ? 'none' : String(length));
   }

@@ -135,12 +135,16 @@ class MachineStep implements CompiledStep {
       const at = step * this.compiled.ioFloats;
       for (const input of this.inputs) {
         const value = feed[input.name];
-        if (value) this.write(value, input, input.isInteger ? integers : io, at + input.offset);
+        if (value !== undefined) this.write(value, input, input.isInteger ? integers : io, at + input.offset);
       }
     }
   }
 
   private write(value: FeedValue, { blocks, layout }: Access, memory: Elements, at: number): void {
+    if (typeof value === 'number') {
+      memory[at] = value;
+      return;
+    }
     if (!blocks) return pack(gathered(value), layout, memory, at);
     const [data, rows] = isGathered(value) ? [value.data, value.rows] : [value, null];
     const { counts, run, placed, logical } = blocks;
@@ -154,7 +158,7 @@ class MachineStep implements CompiledStep {
       toRows: null,
       fromRows: rows,
     };
-    copyBlocks(this.space.machine, memory, ArrayBuffer.isView(data) ? data : Float64Array.from(data), box);
+    copyBlocks(this.space.machine, memory, ArrayBuffer.isView(data) ? data : Array.from(data), box);
   }
 
   private results(io: Float32Array, steps: number, into: Destinations): Result[] {
@@ -179,7 +183,8 @@ class MachineStep implements CompiledStep {
     const { value, layout, blocks, isInteger } = output;
     const size = sizeOf(value.type.shape);
     const data = isInteger ? new Int32Array(size) : new Float32Array(size);
-    if (blocks) this.read(output, memory, at, { data, size: blocks.logical[0], first: 0, rows: null });
+    if (size === 1) data[0] = memory[at];
+    else if (blocks) this.read(output, memory, at, { data, size: blocks.logical[0], first: 0, rows: null });
     else unpack(memory, at, layout, data);
     return data;
   }

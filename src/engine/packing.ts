@@ -88,12 +88,15 @@ export function blocksOf(shape: Shape, { groups, pitch, cols }: Layout, timeMajo
 /** Elements from which a host copies faster than a loop here. */
 const worthCall = 2048;
 
+const isOneKind = (to: Elements, from: Elements | number[]): from is Elements =>
+  to.constructor === from.constructor && to.BYTES_PER_ELEMENT === 4;
+
 /** Copies samples between arrays, by the host's own means where it has any. */
-export function copyBlocks(machine: Machine, to: Elements, from: Elements, copy: BlockCopy): void {
+export function copyBlocks(machine: Machine, to: Elements, from: Elements | number[], copy: BlockCopy): void {
   const { counts, run, toAt, fromAt, toStrides, fromStrides, toRows, fromRows } = copy;
   const [samples, outer, inner] = counts;
-  const isOneKind = to.constructor === from.constructor && to.BYTES_PER_ELEMENT === 4;
-  if (isOneKind && machine.copy && samples * outer * inner * run >= worthCall) return machine.copy(to, from, copy);
+  if (machine.copy && isOneKind(to, from) && samples * outer * inner * run >= worthCall)
+    return machine.copy(to, from, copy);
   for (let s = 0; s < samples; s++) {
     const t = toAt + (toRows ? toRows[s] : s) * toStrides[0];
     const f = fromAt + (fromRows ? fromRows[s] : s) * fromStrides[0];
@@ -101,7 +104,7 @@ export function copyBlocks(machine: Machine, to: Elements, from: Elements, copy:
       for (let j = 0; j < inner; j++) {
         const at = t + i * toStrides[1] + j * toStrides[2];
         const source = f + i * fromStrides[1] + j * fromStrides[2];
-        if (run >= 64) to.set(from.subarray(source, source + run), at);
+        if (run >= 64 && !Array.isArray(from)) to.set(from.subarray(source, source + run), at);
         else for (let k = 0; k < run; k++) to[at + k] = from[source + k];
       }
   }

@@ -10,22 +10,25 @@ export interface GatheredRows {
   readonly rows: Int32Array;
 }
 
-export type FeedValue = ArrayLike<number> | GatheredRows;
+/** A number where there is one element. */
+export type FeedValue = number | ArrayLike<number> | GatheredRows;
 
 /** Values of the inputs of one step by name, in logical order. */
 export type Feed = Readonly<Record<string, FeedValue>>;
 
 export function isGathered(value: FeedValue): value is GatheredRows {
-  return 'rows' in value;
+  return typeof value === 'object' && 'rows' in value;
 }
 
 /** Elements that a value has. */
 export function feedLength(value: FeedValue): number {
+  if (typeof value === 'number') return 1;
   return isGathered(value) ? value.size * value.rows.length : value.length;
 }
 
 /** The values themselves, in one array. */
 export function gathered(value: FeedValue): ArrayLike<number> {
+  if (typeof value === 'number') return [value];
   if (!isGathered(value)) return value;
   const { data, size, rows } = value;
   const result = new (data.constructor as { new (n: number): typeof data })(size * rows.length);

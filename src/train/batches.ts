@@ -2,7 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
 import type { FeedValue } from '../engine/compile.ts';
-import { batchRows, type Samples } from './data.ts';
+import { batchRows, type Column, type Samples } from './data.ts';
 import type { Network } from './network.ts';
 import { orderRows, type Padding, paddingOf } from './ordering.ts';
 import { type BatchShapes, feedNames, shapesKey } from './steps.ts';
@@ -44,25 +44,23 @@ export function shapesOf(set: Samples, { from, to }: { from: number; to: number 
   };
 }
 
-/** The feed of one batch; `order` is the order of the samples, null: as they are. */
+/** The feed of one batch: the samples of `rows`, or else those of the range. */
 export function feedOf(
   set: Samples,
-  order: Int32Array | null,
+  rows: Int32Array | null,
   { from, to }: { from: number; to: number },
 ): Record<string, FeedValue> {
   const feed: Record<string, FeedValue> = {};
-  set.inputs.forEach((c, i) => {
-    feed[feedNames.input(i)] = batchRows(c, order, from, to);
-  });
-  set.masks.forEach((c, i) => {
-    if (c) feed[feedNames.mask(i)] = batchRows(c, order, from, to);
-  });
-  set.targets.forEach((c, i) => {
-    if (c) feed[feedNames.target(i)] = batchRows(c, order, from, to);
-  });
-  set.weights.forEach((c, i) => {
-    if (c) feed[feedNames.weight(i)] = batchRows(c, order, from, to);
-  });
+  const add = (columns: readonly (Column | null)[], nameOf: (i: number) => string) => {
+    for (let i = 0; i < columns.length; i++) {
+      const column = columns[i];
+      if (column) feed[nameOf(i)] = batchRows(column, rows, from, to);
+    }
+  };
+  add(set.inputs, feedNames.input);
+  add(set.masks, feedNames.mask);
+  add(set.targets, feedNames.target);
+  add(set.weights, feedNames.weight);
   return feed;
 }
 
@@ -124,7 +122,7 @@ export class Cut {
       bytes: this.perSample * samples,
       rows,
       trainer,
-      feed: () => (rows ? feedOf(set, rows, { from: 0, to: samples }) : feedOf(set, order, range)),
+      feed: () => feedOf(set, rows ?? order?.subarray(from, to) ?? null, range),
       first: (count) => this.batch({ from, to: Math.min(to, from + count) }, order),
       sampleOf: (row) => (rows ? rows[row] : order ? order[from + row] : from + row),
     };

@@ -335,7 +335,7 @@ function rows(set: Samples, from: number, to: number): Samples {
 }
 
 /** Samples `from` to `to`, in the given order or as they are. */
-export function batchRows({ shape, data }: Column, order: Int32Array | null, from: number, to: number): FeedValue {
+export function batchRows({ shape, data }: Column, rows: Int32Array | null, from: number, to: number): FeedValue {
   const size = sizeOf(shape);
-  return order ? { data, size, rows: order.subarray(from, to) } : data.subarray(from * size, to * size);
+  return rows ? { data, size, rows } : data.subarray(from * size, to * size);
 }

@@ -4,7 +4,7 @@
  */
 import type { RandomKey } from '../core/random.ts';
 import type { Shape } from '../core/shape.ts';
-import type { CompiledStep, Feed } from '../engine/compile.ts';
+import type { CompiledStep, Feed, FeedValue } from '../engine/compile.ts';
 import type { InTime } from '../layers/in-time.ts';
 import type { Objective } from './compilation.ts';
 import { type InTimePlan, inputsInTime } from './in-time.ts';
@@ -148,9 +148,9 @@ export class Trainer {
   /** Key and scalars of a step that comes `ahead` of the next one. @param learningRate in place of the optimizer's */
   trainFeed(ahead: number, learningRate?: number): Feed {
     const iteration = this.counters.iteration + ahead;
-    const feed: Record<string, ArrayLike<number>> = { [feedNames.key]: this.stepKey.split(iteration).toInt32() };
+    const feed: Record<string, FeedValue> = { [feedNames.key]: this.stepKey.split(iteration).words };
     const scalars = this.optimizer.scalars(iteration, learningRate ?? this.learningRate(iteration));
-    for (const [name, value] of Object.entries(scalars)) feed[feedNames.scalar(name)] = Float64Array.of(value);
+    for (const name of this.scalarNames) feed[feedNames.scalar(name)] = scalars[name];
     return feed;
   }
 

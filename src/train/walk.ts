@@ -8,8 +8,11 @@ import type { Session } from './session.ts';
 
 /** How long one hand-over should take: long enough that the crossing costs nothing, short enough for progress and interruption. */
 const targetMilliseconds = 100;
-/** Feeds of one hand-over together stay below this, whatever their time; two are in memory at once. */
-const targetBytes = 32 * 1024 * 1024;
+/**
+ * Feeds of one hand-over together stay below this where they are more than one step, whatever their time: small enough that what was written
+ * is still in the cache when the machine reads it. Two are in memory at once.
+ */
+const targetBytes = 4 * 1024 * 1024;
 
 /** How many steps to hand over, learnt from how long the last ones took. */
 export class Pace {
