@@ -2,8 +2,10 @@
 import { fail } from '../core/errors.ts';
 import { showValue } from '../layers/options.ts';
 import type { Callback } from './callbacks/callback.ts';
+import { checkCallback } from './callbacks/hook-names.ts';
 import type { ClassWeight, ModelData, NamedData, OutputData } from './data.ts';
 import type { BatchFields, BatchStream } from './given.ts';
+import { refuseUnknown } from './model-options.ts';
 import type { Truncation } from './truncation.ts';
 
 /** 0 silent, 1 a bar, 2 a line an epoch, `auto`: 1 on a terminal, else 2. */
@@ -41,7 +43,7 @@ export interface FitOptions {
   readonly validationFreq?: number | readonly number[];
   /** (N), or one for every entry of the loss: (N, T). For several outputs a list, or an object by their names. */
   readonly sampleWeight?: OutputData;
-  /** A weight for each label, such as `{ 0: 1, 1: 3.5 }`. */
+  /** A weight for each label, such as `{ 0: 1, 1: 3.5 }`; validation counts all labels alike. */
   readonly classWeight?: ClassWeight;
   /** (N, T), 0 or 1: which steps of the input count. */
   readonly mask?: ModelData | NamedData;
@@ -89,8 +91,7 @@ const optionNames: ReadonlySet<string> = new Set([
 
 /** Refuses what `fit` does not know, so that nothing is ignored. */
 export function checkFitOptions(options: FitOptions, where: string): void {
-  for (const key of Object.keys(options))
-    if (!optionNames.has(key)) fail('ARGUMENT', where, `options among ${[...optionNames].join(', ')}`, `'${key}'`);
+  refuseUnknown(options, [...optionNames], where);
   const whole = (name: keyof FitOptions, from: number) => {
     const value = options[name];
     if (value !== undefined && (!Number.isInteger(value) || (value as number) < from))
@@ -101,7 +102,17 @@ export function checkFitOptions(options: FitOptions, where: string): void {
   whole('stepsPerEpoch', 1);
   whole('validationSteps', 1);
   whole('validationBatchSize', 1);
-  const { verbose, validationFreq, resumeFrom, callbacks } = options;
+  const { verbose, validationFreq, resumeFrom, callbacks, shuffle, signal } = options;
+  if (shuffle !== undefined && typeof shuffle !== 'boolean')
+    fail('ARGUMENT', `${where}: shuffle`, 'true or false', showValue(shuffle));
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== 'function')
+    fail(
+      'ARGUMENT',
+      `${where}: signal`,
+      'an AbortSignal',
+      showValue(signal),
+      'Give the `signal` of an AbortController.',
+    );
   if (verbose !== undefined && ![0, 1, 2, 'auto'].includes(verbose))
     fail('ARGUMENT', `${where}: verbose`, "0, 1, 2 or 'auto'", String(verbose));
   const epochs = Array.isArray(validationFreq) ? validationFreq : [validationFreq ?? 1];
@@ -111,6 +122,9 @@ export function checkFitOptions(options: FitOptions, where: string): void {
     fail('ARGUMENT', `${where}: resumeFrom`, 'a path or bytes', showValue(resumeFrom));
   if (callbacks !== undefined && !Array.isArray(callbacks))
     fail('ARGUMENT', `${where}: callbacks`, 'a list', showValue(callbacks), 'Write `callbacks: [callback]`.');
+  callbacks?.forEach((callback: unknown, i) => {
+    checkCallback(callback, `${where}: callbacks[${i}]`);
+  });
 }
 
 /** Whether an epoch, counted from 0, is followed by a validation. */

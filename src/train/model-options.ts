@@ -2,6 +2,7 @@
 import { fail } from '../core/errors.ts';
 import { checkTimeMemory, type TimeMemory } from '../engine/gradients.ts';
 import type { OpenShape } from '../layers/layer.ts';
+import { closestName, snakeToCamel } from '../layers/names.ts';
 import type { Machine } from '../vm/vm.ts';
 import type { ClassWeight, ModelData, NamedData, OutputData } from './data.ts';
 import type { Verbosity } from './fit.ts';
@@ -79,6 +80,11 @@ export type EvaluateOptions = WeightOptions & Pick<PredictOptions, 'batchSize' |
 
 /** Refuses options that a call does not know, so that none is ignored. */
 export function refuseUnknown(given: object, names: readonly string[], where: string): void {
-  for (const key of Object.keys(given))
-    if (!names.includes(key)) fail('ARGUMENT', where, `options among ${names.join(', ')}`, `'${key}'`);
+  for (const key of Object.keys(given)) {
+    if (names.includes(key)) continue;
+    const camel = snakeToCamel(key);
+    const near = names.includes(camel) ? camel : closestName(key, [...names]);
+    const next = near ? `Did you mean '${near}'?` : undefined;
+    fail('ARGUMENT', where, `options among ${names.join(', ')}`, `'${key}'`, next);
+  }
 }

@@ -154,7 +154,16 @@ export class Sources {
     } else {
       const { set, trainer } = this.assembly.objective(x, y, options, where);
       const split = options.validationData ? undefined : options.validationSplit;
-      const [trained, rest] = split ? splitSamples(set, split, where) : [set, null];
+      const [trained, weighted] = split ? splitSamples(set, split, where) : [set, null];
+      // Classes have weights in training alone, as in Keras.
+      const rest =
+        split && classWeight
+          ? splitSamples(
+              this.assembly.objective(x, y, { ...options, classWeight: undefined }, where).set,
+              split,
+              where,
+            )[1]
+          : weighted;
       size = this.sizeFor(trained, batchSize, where);
       const { shuffle = true } = options;
       training = this.arrays(trained, trainer, size, shuffle, where);

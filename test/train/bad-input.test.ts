@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { NdArray } from '../../src/core/array.ts';
 import { layers } from '../../src/layers/all.ts';
+import { callbacks } from '../../src/train/callbacks/all.ts';
 import { sequential } from '../../src/train/sequential.ts';
 
 const ids = [
@@ -29,6 +30,10 @@ const good = [
     [3, 4],
   ],
 ];
+
+class Misspelt {
+  onEpochEnds() {}
+}
 
 const cases: [string, () => Promise<unknown>, string, RegExp][] = [
   [
@@ -133,7 +138,43 @@ const cases: [string, () => Promise<unknown>, string, RegExp][] = [
     'an unknown option',
     () => words().fit(ids, [0, 1], { batch_size: 3 } as never),
     'ARGUMENT',
-    /fit: expected options among epochs/,
+    /fit: expected options among epochs.*Did you mean 'batchSize'/,
+  ],
+  [
+    'a shuffle of another kind',
+    () => words().fit(ids, [0, 1], { shuffle: 'batch' } as never),
+    'ARGUMENT',
+    /fit: shuffle: expected true or false, received 'batch'/,
+  ],
+  [
+    'a signal that is none',
+    () => words().fit(ids, [0, 1], { signal: new AbortController() } as never),
+    'ARGUMENT',
+    /fit: signal: expected an AbortSignal.*Give the `signal`/,
+  ],
+  [
+    'a callback that was not made',
+    () => words().fit(ids, [0, 1], { callbacks: [callbacks.earlyStopping] } as never),
+    'ARGUMENT',
+    /fit: callbacks\[0\]: expected an object with hooks, received the function earlyStopping. Call it/,
+  ],
+  [
+    'a callback that is not there',
+    () => words().fit(ids, [0, 1], { callbacks: [{}, null] } as never),
+    'ARGUMENT',
+    /fit: callbacks\[1\]: expected an object with hooks, received null/,
+  ],
+  [
+    'a hook by its name in Keras',
+    () => words().fit(ids, [0, 1], { callbacks: [{ on_train_batch_end: () => undefined }] } as never),
+    'ARGUMENT',
+    /callbacks\[0\]: expected hooks among onTrainBegin.*Did you mean `onBatchEnd`/,
+  ],
+  [
+    'a misspelt hook of a class',
+    () => words().fit(ids, [0, 1], { callbacks: [new Misspelt()] } as never),
+    'ARGUMENT',
+    /received 'onEpochEnds'. Did you mean `onEpochEnd`/,
   ],
   [
     'a split that leaves nothing',

@@ -31,6 +31,21 @@ const same = (a: readonly NdArray[], b: readonly NdArray[]) => a.every((w, i) =>
 const silent = { verbose: 0 } as const;
 
 describe('history', () => {
+  it('weights classes in training, and not in the share that is held out, as in Keras', async () => {
+    const classWeight = { 0: 0.5, 1: 4 };
+    const options = { ...silent, epochs: 2, batchSize: 10, shuffle: false, classWeight };
+    const sampleWeight = x.map((_, i) => 1 + (i % 3));
+    const [split, given, plain] = [classifier(), classifier(), classifier()];
+    const a = await split.fit(x, y, { ...options, sampleWeight, validationSplit: 0.2 });
+    const b = await given.fit(x.slice(0, 40), y.slice(0, 40), {
+      ...options,
+      sampleWeight: sampleWeight.slice(0, 40),
+      validationData: [x.slice(40), y.slice(40), sampleWeight.slice(40)],
+    });
+    expect(a.history).toEqual(b.history);
+    const c = await plain.fit(x, y, { ...options, classWeight: undefined, sampleWeight, validationSplit: 0.2 });
+    expect(c.history.loss[0]).not.toBeCloseTo(a.history.loss[0], 3);
+  });
   it('has loss, metrics and their validation counterparts, in this order, per epoch', async () => {
     const { epoch, history } = await classifier().fit(x, y, {
       ...silent,

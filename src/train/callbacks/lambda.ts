@@ -1,19 +1,13 @@
 /** A callback of functions. Source: Keras 3, `keras/src/callbacks/lambda_callback.py`. */
 import { option, parseOptions } from '../../layers/options.ts';
 import type { Callback } from './callback.ts';
+import { hookNames } from './hook-names.ts';
 
 const hook = () => option<unknown>('a function', (v) => v === null || typeof v === 'function', null);
+type Hook = ReturnType<typeof hook>;
 
 const hooks = {
-  onTrainBegin: hook(),
-  onTrainEnd: hook(),
-  onEpochBegin: hook(),
-  onEpochEnd: hook(),
-  onBatchBegin: hook(),
-  onBatchEnd: hook(),
-  onTestBegin: hook(),
-  onTestEnd: hook(),
-  onNonFinite: hook(),
+  ...(Object.fromEntries(hookNames.map((name) => [name, hook()])) as Record<(typeof hookNames)[number], Hook>),
   state: hook(),
   restore: hook(),
 };
