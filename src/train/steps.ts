@@ -10,6 +10,7 @@ import { totalLoss } from '../layers/losses/loss.ts';
 import { metricTarget } from '../layers/metrics/target.ts';
 import { add, isFinite, mul, oneMinus, select } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
+import { broadcastTo } from '../ops/shape.ts';
 import { constant, type Tensor } from '../ops/tensor.ts';
 import type { Objective } from './compilation.ts';
 import type { InTimePlan } from './in-time.ts';
@@ -186,8 +187,10 @@ export function measure(
     look?.(output, loss.values(y, prediction, call));
     const mean = totalLoss(loss, y, prediction, weight, call);
     if (lossName !== null) report(lossName, { total: mul(mean, counted), count: constant(b.graph, counted) });
+    // Windows may differ in length: metrics count their steps, not their samples.
+    const steps = shapes.window && broadcastTo(constant(b.graph, 1), [batch, shapes.window.fresh]);
     for (const { name, metric, weighted } of metrics) {
-      const given = { weight: weighted ? weight : null, mask };
+      const given = { weight: weighted ? weight : null, mask: mask ?? steps ?? null };
       report(name, metric.accumulate(metricTarget(metric, y, prediction, name), prediction, given));
     }
     return lossWeight === 1 ? mean : mul(mean, lossWeight);

@@ -5,7 +5,7 @@ import { layers, optimizers, sequential } from '../../src/index.ts';
 import { defineCell } from '../../src/layers/cell.ts';
 import type { Layer } from '../../src/layers/layer.ts';
 import { matmul } from '../../src/ops/matmul.ts';
-import { add, tanh } from '../../src/ops/pointwise.ts';
+import { add, square, sub, tanh } from '../../src/ops/pointwise.ts';
 import { model as functional, input } from '../../src/train/functional.ts';
 import type { Model } from '../../src/train/model.ts';
 import { windowsOf } from '../../src/train/truncation.ts';
@@ -243,12 +243,19 @@ describe.each(machines.map((m) => [m.traits.host, m] as const))(
       for (const name of Object.keys(stacks))
         for (const tbptt of [{ window: 4 }, { window: 6, stride: 4 }, { window: 5, stride: 1 }]) {
           const model = made(name, false, machine);
-          model.compile({ optimizer: optimizers.sgd({ learningRate: 0 }), loss: 'mse', metrics: ['mae'] });
-          const want = await model.evaluate(x, y);
-          const { history } = await model.fit(x, y, { tbptt, batchSize: 2, verbose: 0 });
-          expect(history.loss[0]).toBeCloseTo(want.loss, 5);
-          // A mean per sample, as Keras takes it, counts every window alike.
-          if (tbptt.stride === 1) expect(history.mae[0]).toBeCloseTo(want.mae, 5);
+          model.compile({
+            optimizer: optimizers.sgd({ learningRate: 0 }),
+            loss: 'mse',
+            metrics: ['mae', 'r2Score', (a, b) => square(sub(a, b))],
+            weightedMetrics: ['cosineSimilarity'],
+          });
+          const sampleWeight = Array.from({ length: batch }, (_, i) => 1 + i);
+          for (const weights of [{}, { sampleWeight }]) {
+            const want = await model.evaluate(x, y, weights);
+            const { history } = await model.fit(x, y, { ...weights, tbptt, batchSize: 2, verbose: 0 });
+            // Also where the last window is shorter than the others.
+            for (const [key, value] of Object.entries(want)) expect(history[key][0], key).toBeCloseTo(value, 5);
+          }
         }
     });
 
