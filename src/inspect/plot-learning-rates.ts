@@ -5,13 +5,10 @@
 import type { EChartsOption } from 'echarts';
 import { fail } from '../core/errors.ts';
 import type { FoundLearningRates } from '../train/find-learning-rate.ts';
-import { powerOfTen } from './picture.ts';
+import { formatOf, type PictureOptions, powerOfTen, usesColor } from './picture.ts';
+import { textCurves } from './terminal.ts';
 
-export interface PlotLearningRatesOptions {
-  /** Stands above the curve. Default 'Learning rates'. */
-  title?: string;
-  /** Stands below the title, smaller: data, model, result. */
-  subtitle?: string;
+export interface PlotLearningRatesOptions extends PictureOptions {
   /** Default 640 pixels. */
   width?: number;
   /** Default 420 pixels. */
@@ -20,6 +17,43 @@ export interface PlotLearningRatesOptions {
 
 // two hues that stay apart for colour-blind eyes and in grey print
 const colours = { raw: '#b8cfe3', smoothed: '#1f6fb2', mark: '#d1600a' };
+
+const columns = 60;
+
+/** The means of values in columns of one width on a logarithmic axis; NaN where none stand. */
+function overRates(rates: readonly number[], values: readonly number[]): number[] {
+  const [low, high] = [Math.log(rates[0]), Math.log(rates[rates.length - 1])];
+  const sums = new Array<number>(columns).fill(0);
+  const counts = new Array<number>(columns).fill(0);
+  rates.forEach((rate, i) => {
+    const at = high > low ? Math.round(((Math.log(rate) - low) / (high - low)) * (columns - 1)) : 0;
+    sums[at] += values[i];
+    counts[at]++;
+  });
+  return sums.map((sum, i) => sum / counts[i]);
+}
+
+function asText(
+  { rates, losses, smoothed, suggestion }: FoundLearningRates,
+  options: PlotLearningRatesOptions,
+): string {
+  const { title = 'Learning rates', subtitle } = options;
+  const named = (rate: number) => rate.toExponential(1);
+  const chart = textCurves(
+    [
+      { name: 'loss', values: overRates(rates, losses) },
+      { name: 'smoothed', values: overRates(rates, smoothed) },
+    ],
+    {
+      title: subtitle ? `${title}\n${subtitle}` : title,
+      xName: 'learning rate',
+      xFrom: [named(rates[0]), named(rates[rates.length - 1])],
+      width: columns,
+      color: usesColor(options),
+    },
+  );
+  return suggestion === null ? chart : `${chart}\nsuggested: ${named(suggestion)}`;
+}
 
 /**
  * Draws what a sweep has found. Throws DATA for one without a step.
@@ -32,6 +66,7 @@ export async function plotLearningRates(
 ): Promise<string> {
   const { rates, losses, smoothed, valley, steepest } = found;
   if (!rates.length) fail('DATA', 'plotLearningRates', 'at least one step', 'none');
+  if (formatOf(options, 'plotLearningRates') === 'terminal') return asText(found, options);
   const { init } = await import('echarts');
   const { title = 'Learning rates', subtitle = '', width = 640, height = 420 } = options;
   const curve = (name: string, values: readonly number[], colour: string, thickness: number) => ({

@@ -11,8 +11,8 @@ export interface TextChart {
   readonly title: string;
   /** Below the axis: `epoch`. */
   readonly xName: string;
-  /** Of the first value. */
-  readonly xFrom: number;
+  /** Of the first value; or of the first and the last one. */
+  readonly xFrom: number | readonly [string, string];
   readonly logarithmic?: boolean;
   /** Characters of the grid. Default 60. */
   readonly width?: number;
@@ -59,7 +59,7 @@ export function textCurves(curves: readonly TextCurve[], chart: TextChart): stri
     const mark = marks[c % marks.length];
     return `${color ? painted(mark, hues[c % hues.length]) : mark} ${name}`;
   });
-  const [from, to] = [String(xFrom), String(xFrom + count - 1)];
+  const [from, to] = typeof xFrom === 'number' ? [String(xFrom), String(xFrom + count - 1)] : xFrom;
   const gap = Math.max(2, width - from.length - to.length - xName.length);
   const left = ' '.repeat(Math.floor(gap / 2));
   return [

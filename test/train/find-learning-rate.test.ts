@@ -128,6 +128,17 @@ describe('plotLearningRates', () => {
     for (const step of steps) expect(step).toBeCloseTo(steps[0], 0);
     expect(steps[0]).toBeGreaterThan(50);
   });
+  it('draws them for a terminal too, at the places of a logarithmic axis', async () => {
+    const text = await plotLearningRates(found, { subtitle: 'GRU', format: 'terminal', color: false });
+    const lines = text.split('\n');
+    expect(lines.slice(0, 3)).toEqual(['Learning rates', 'GRU', '● loss   ○ smoothed']);
+    expect(lines.at(-1)).toBe('suggested: 1.0e-3');
+    expect(lines.at(-2)).toMatch(/^ +1.0e-5 +learning rate +1.0e\+0$/);
+    // The largest loss stands above the last rate; the least, at 0.01, three fifths along the axis.
+    expect(lines[3]).toMatch(/^ +2 ┤ {59}●$/);
+    expect(text).toMatch(/┤.{35}●/);
+    await expect(plotLearningRates(found, { format: 'png' as never })).rejects.toThrow(/'svg' or 'terminal'/);
+  });
   it('refuses a sweep without steps', async () => {
     await expect(plotLearningRates({ ...found, rates: [] })).rejects.toThrow(
       /expected at least one step, received none/,
