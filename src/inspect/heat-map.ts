@@ -17,6 +17,8 @@ export interface HeatMap {
 
 export interface HeatMapStyle {
   readonly where: string;
+  /** Names of options that the picture has beside those of all. */
+  readonly options: readonly string[];
   readonly title: string;
   readonly xName: string;
   readonly yName: string;
@@ -35,7 +37,7 @@ export async function drawHeatMaps(
   options: PictureOptions,
 ): Promise<string> {
   const { title = style.title, subtitle = '' } = options;
-  if (formatOf(options, style.where) === 'terminal') {
+  if (formatOf(options, style.where, style.options) === 'terminal') {
     const color = usesColor(options);
     const head = [title, subtitle].filter(Boolean).join('\n');
     return [head, ...maps.map((map) => textHeatMap(map, color))].join('\n\n');

@@ -1,6 +1,7 @@
 /** What all pictures share: their style, echarts on the server side (loaded at the first call, no browser), and checks of what they draw. */
 import type { EChartsOption } from 'echarts';
 import { fail } from '../core/errors.ts';
+import { refuseUnknown } from '../train/model-options.ts';
 
 export interface PictureOptions {
   /** Stands above the picture. */
@@ -56,8 +57,12 @@ export async function drawSvg(option: EChartsOption, width: number, height: numb
   }
 }
 
-/** Throws ARGUMENT for a format that there is not. */
-export function formatOf({ format = 'svg' }: PictureOptions, where: string): 'svg' | 'terminal' {
+const shared: readonly (keyof PictureOptions)[] = ['title', 'subtitle', 'format', 'color'];
+
+/** Throws ARGUMENT for a format that there is not, and for options that the picture does not have. @param own its options beside the shared ones */
+export function formatOf(options: PictureOptions, where: string, own: readonly string[] = []): 'svg' | 'terminal' {
+  refuseUnknown(options, [...shared, ...own], where);
+  const { format = 'svg' } = options;
   if (format !== 'svg' && format !== 'terminal')
     fail(
       'ARGUMENT',

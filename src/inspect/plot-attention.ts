@@ -68,6 +68,7 @@ export function plotAttention(inspection: Inspection, options: PlotAttentionOpti
     maps,
     {
       where,
+      options: ['layer', 'row', 'heads', 'tokens', 'keys'] satisfies (keyof PlotAttentionOptions)[],
       title: `Attention of ${layer.path}`,
       xName: 'looks at',
       yName: 'query',

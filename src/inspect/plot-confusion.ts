@@ -69,6 +69,7 @@ export function plotConfusion(truth: unknown, predicted: unknown, options: PlotC
     ],
     {
       where,
+      options: ['classes'] satisfies (keyof PlotConfusionOptions)[],
       title: 'Confusion',
       xName: 'predicted',
       yName: 'true',

@@ -62,7 +62,7 @@ export async function plotGradientFlow(
   const flows = flowsOf(given, options);
   if (!flows.length) fail('ARGUMENT', where, 'a model with a layer over time', 'none');
   const { title = 'Gradient flow through time', subtitle = '', width = 720, height = 420 } = options;
-  if (formatOf(options, where) === 'terminal')
+  if (formatOf(options, where, ['layer', 'state', 'width', 'height']) === 'terminal')
     return textCurves(
       flows.map(({ name, norms }) => ({ name, values: norms })),
       { title, xName: 'step', xFrom: 0, logarithmic: true, color: usesColor(options) },

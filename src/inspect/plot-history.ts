@@ -74,7 +74,7 @@ export async function plotHistory(curves: Curves, options: PlotHistoryOptions = 
   if (panels.length === 0 || panels.every((key) => curves[key].length === 0))
     fail('DATA', 'plotHistory', 'at least one finished epoch', 'none', 'Give it the history of a fit.');
   const { title = 'Learning curves', subtitle = '', panelWidth = 460, height = 420 } = options;
-  if (formatOf(options, 'plotHistory') === 'terminal') {
+  if (formatOf(options, 'plotHistory', ['panelWidth', 'height']) === 'terminal') {
     const color = usesColor(options);
     const charts = panels.map((key) => {
       const shown = [{ name: 'training', values: curves[key] }];

@@ -66,7 +66,7 @@ export async function plotLearningRates(
 ): Promise<string> {
   const { rates, losses, smoothed, valley, steepest } = found;
   if (!rates.length) fail('DATA', 'plotLearningRates', 'at least one step', 'none');
-  if (formatOf(options, 'plotLearningRates') === 'terminal') return asText(found, options);
+  if (formatOf(options, 'plotLearningRates', ['width', 'height']) === 'terminal') return asText(found, options);
   const { init } = await import('echarts');
   const { title = 'Learning rates', subtitle = '', width = 640, height = 420 } = options;
   const curve = (name: string, values: readonly number[], colour: string, thickness: number) => ({

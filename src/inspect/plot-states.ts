@@ -5,6 +5,8 @@ import type { InspectedLayer, Inspection } from '../train/inspect.ts';
 import { drawHeatMaps, type HeatMap } from './heat-map.ts';
 import type { PictureOptions } from './picture.ts';
 
+const ownOptions: readonly (keyof PlotStatesOptions)[] = ['layer', 'row', 'tokens', 'units', 'hideMasked'];
+
 export interface PlotStatesOptions extends PictureOptions {
   /** Path of the layer. Default: the first that walks over time. */
   layer?: string;
@@ -81,6 +83,7 @@ export function plotStates(inspection: Inspection, options: PlotStatesOptions = 
     maps.map((map) => ({ ...map, title: `state ${map.title}` })),
     {
       where,
+      options: ownOptions,
       title: `States of ${layer.path}`,
       xName: options.tokens ? 'token' : 'step',
       yName: 'unit',
@@ -111,6 +114,7 @@ export function plotGates(inspection: Inspection, options: PlotStatesOptions = {
     maps.map((map) => ({ ...map, title: `gate ${map.title}` })),
     {
       where,
+      options: ownOptions,
       title: `Gates of ${layer.path}`,
       xName: options.tokens ? 'token' : 'step',
       yName: 'unit',

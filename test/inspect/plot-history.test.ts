@@ -38,4 +38,10 @@ describe('plotHistory', () => {
   it('refuses a history without epochs', async () => {
     await expect(plotHistory({})).rejects.toThrow('plotHistory: expected at least one finished epoch, received none');
   });
+
+  it('refuses options that it does not have', async () => {
+    await expect(plotHistory({ loss: [1] }, { panelwidth: 3 } as never)).rejects.toThrow(
+      /plotHistory: expected options among title, .*received 'panelwidth'. Did you mean 'panelWidth'/,
+    );
+  });
 });
