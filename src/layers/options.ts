@@ -214,9 +214,6 @@ const meaningless = new Set([
   'jit_compile',
   'is_legacy_optimizer',
   'build_config',
-  // Only read where renorm is true, which is refused.
-  'renorm_momentum',
-  'renorm_clipping',
 ]);
 
 /** Reads Keras's keys into what `parseOptions` takes. Keys that are not in the table must be null, false, 0 or without meaning. */

@@ -43,9 +43,6 @@ const notOfClass: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     batch_size: 'written into batch_shape',
   },
   BatchNormalization: {
-    renorm: 'batch renormalisation is refused by name; false is read',
-    renorm_clipping: 'goes with renorm',
-    renorm_momentum: 'goes with renorm',
     synchronized: 'there is one process; false is read',
   },
 };

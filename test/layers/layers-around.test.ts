@@ -54,8 +54,10 @@ describe('configurations of older generations', () => {
       axis: 2,
       momentum: 0.9,
     }));
-  test('batch renormalisation is refused', () =>
-    expect(() => read('BatchNormalization', { renorm: true, renorm_momentum: 0.9 }, 3)).toThrow(/'renorm': true/));
+  test('batch renormalisation', () =>
+    expect(
+      read('BatchNormalization', { renorm: true, renorm_clipping: { rmax: 2 }, renorm_momentum: 0.9 }, 3),
+    ).toMatchObject({ renorm: true, renormClipping: { rmax: 2 }, renormMomentum: 0.9 }));
   test('attention with heads noted what it was built with', () =>
     expect(
       read('MultiHeadAttention', {
