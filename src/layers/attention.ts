@@ -64,6 +64,7 @@ function attentionShapes(config: Config, inputs: readonly OpenShape[], path: str
       path,
       'query (B, T, F), value (B, S, G) and, unless it is the value, key (B, S, F)',
       inputs.map((shape) => formatShape(shape)).join(', ') || 'no input',
+      'Call it with `apply([query, value])`; a dense layer brings query and key to the same number of features.',
     );
   const y = [...query.slice(0, -1), last(value)];
   return config.returnAttentionScores ? [y, [query[0], query[1], key[1]]] : [y];

@@ -1,5 +1,6 @@
 /** Two layers over time, one in each direction. Schuster and Paliwal, "Bidirectional recurrent neural networks" (1997). */
 import { fail, UnrolledError } from '../core/errors.ts';
+import { formatShape } from '../core/shape.ts';
 import { add, mul } from '../ops/pointwise.ts';
 import { concat, reverse } from '../ops/shape.ts';
 import type { Tensor } from '../ops/tensor.ts';
@@ -102,7 +103,13 @@ function checkInputs(halves: readonly Half[], inputs: readonly OpenShape[], path
   if (count !== backward.count)
     fail('SHAPE', path, 'cells that take the same inputs', `${count} and ${backward.count} inputs`);
   if (given.length && given.length !== states + backward.states)
-    fail('SHAPE', path, `${states + backward.states} initial states, the forward ones first`, String(given.length));
+    fail(
+      'SHAPE',
+      path,
+      `${states + backward.states} initial states, the forward ones first`,
+      given.length === 1 ? `1 of ${formatShape(given[0])}` : `${given.length}`,
+      'Give each direction as many as its layer returns with returnState.',
+    );
   const own = inputs.slice(0, count);
   const perHalf = [
     [...own, ...given.slice(0, states)],

@@ -22,6 +22,7 @@ function axesOfBoth(axes: number | readonly number[], inputs: readonly OpenShape
       path,
       `inputs of the same size along axes ${p} and ${q}, both after the batch`,
       `${formatShape(inputs[0])} and ${formatShape(inputs[1])}`,
+      'Name the axes to sum over by `axes: [of the first, of the second]`, or turn one input with `layers.permute`.',
     );
   return [p, q];
 }

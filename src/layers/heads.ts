@@ -97,7 +97,13 @@ export function checkRoles(inputs: readonly OpenShape[], path: string): Inputs<O
   const roles = rolesOf(inputs);
   const { query, value, key } = roles;
   if (inputs.length < 2 || inputs.length > 4)
-    fail('SHAPE', path, 'query, value and, unless it is the value, key', `${inputs.length} inputs`);
+    fail(
+      'SHAPE',
+      path,
+      'query, value and, unless it is the value, key',
+      inputs.map((shape) => formatShape(shape)).join(', ') || 'no input',
+      'A sequence that attends to itself is given twice: `apply([x, x])`.',
+    );
   const rank = query.length;
   for (const [name, shape] of Object.entries({ query, value, key }))
     if (shape.length !== rank || rank < 3)

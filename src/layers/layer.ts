@@ -97,6 +97,8 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   readonly ownPenalties?: boolean;
   /** In training, the rows of a batch depend on each other: steps may not be put beside samples as further rows. Default false. */
   readonly acrossRows?: boolean;
+  /** What Keras's summaries call the class, if not by the name under which it is written. */
+  readonly shownName?: string;
   /** Where Keras's class lives, if not in `keras.layers`. */
   readonly keras?: { readonly module: string; readonly registeredName: string };
   /** Corrects what the options' own rules write for Keras. */

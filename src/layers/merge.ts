@@ -33,7 +33,13 @@ function mergedShape(inputs: readonly OpenShape[], path: string): OpenShape {
       }
       if (d === null || e === null) return null;
       if (d !== e && d !== 1 && e !== 1)
-        fail('SHAPE', path, 'inputs whose shapes broadcast together', listShapes(inputs));
+        fail(
+          'SHAPE',
+          path,
+          'inputs whose shapes broadcast together',
+          listShapes(inputs),
+          'Bring them to one shape, for instance with a dense layer of as many units.',
+        );
       return d === 1 ? e : d;
     }),
   );
@@ -146,7 +152,13 @@ function concatenatedShape(axis: number, inputs: readonly OpenShape[], path: str
   const agree = (d: number | null, e: number | null) => d === null || e === null || d === e;
   for (const shape of inputs)
     if (shape.length !== first.length || !shape.every((d, i) => i === at || agree(d, first[i])))
-      fail('SHAPE', path, `inputs of equal shapes but for axis ${at}`, listShapes(inputs));
+      fail(
+        'SHAPE',
+        path,
+        `inputs of equal shapes but for axis ${at}`,
+        listShapes(inputs),
+        'Join them along another `axis`, or crop, pad or reshape one of them first.',
+      );
   return first.map((d, i) => {
     const sizes = inputs.map((shape) => shape[i]);
     if (i !== at) return d ?? sizes.find((size) => size !== null) ?? null;

@@ -110,6 +110,7 @@ export const multiHeadAttention = defineLayer({
  */
 export const groupQueryAttention = defineLayer({
   className: 'GroupQueryAttention',
+  shownName: 'GroupedQueryAttention',
   takesAttentionMask: true,
   inputTypes: types,
   options: {

@@ -58,8 +58,12 @@ export function showValue(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'function') return `a function`;
   if (value === undefined) return 'nothing';
+  if (typeof value === 'object' && value !== null && 'definition' in value && 'className' in value)
+    return `a ${'trainable' in value ? 'layer' : 'cell'}, ${String(value.className)}`;
   if (typeof value === 'number' || value === null || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
+  if (Array.isArray(value) && value.some((v) => typeof v === 'object' && v !== null && 'definition' in v))
+    return `[${value.map(showValue).join('; ')}]`;
   try {
     const text = JSON.stringify(value);
     return text.length > 80 ? `${text.slice(0, 77)}...` : text;

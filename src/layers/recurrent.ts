@@ -107,11 +107,24 @@ export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: st
   const states = stateLeaves(stateOf(cell, sizes));
   const given = inputs.slice(count);
   if (given.length !== 0 && given.length !== states.length)
-    fail('SHAPE', path, `the sequence alone, or with ${states.length} initial states`, `${inputs.length} inputs`);
+    fail(
+      'SHAPE',
+      path,
+      `the sequence alone, or with ${states.length} initial states, ${states.map((s) => `${s.path} ${formatShape([null, ...s.shape])}`).join(' and ')}`,
+      `${inputs.length} inputs, ${inputs.map(formatShape).join(' and ')}`,
+      'States stand in the order in which returnState gives them: initialState: [h, c] for an LSTM.',
+    );
   given.forEach((shape, i) => {
     const want = [x[0], ...states[i].shape];
     const fits = shape.length === want.length && shape.every((d, k) => d === want[k] || d === null || want[k] === null);
-    if (!fits) fail('SHAPE', `${path}: initial state ${states[i].path}`, formatShape(want), formatShape(shape));
+    if (!fits)
+      fail(
+        'SHAPE',
+        `${path}: initial state ${states[i].path}`,
+        formatShape(want),
+        formatShape(shape),
+        'Hand over states of a layer of the same size, or put a dense layer between.',
+      );
   });
   return { batch: x[0], length: x[1], sizes, count };
 }

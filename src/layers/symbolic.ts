@@ -158,6 +158,7 @@ function checkMask(mask: unknown, x: SymbolicTensor, where: string): void {
       `${where}: mask`,
       `one value per sample and step, ${formatShape(x.shape.slice(0, 2))}`,
       formatShape(mask.shape),
+      'Make the mask of the sequence that this layer reads, such as `ops.notEqual(ids, 0)`.',
     );
 }
 

@@ -151,13 +151,17 @@ export function inputArrays(x: unknown, network: Network | null, where: string):
   });
 }
 
+/** The layers that look at an input, by name. */
+const readersOf = ({ calls, layers, inputs }: Network, i: number): string[] =>
+  calls.filter((call) => call.inputs.some((r) => r.call === inputs[i].call)).map(({ layer }) => layers[layer].name);
+
 /** Checked inputs and masks. */
 export function inputColumns(network: Network, arrays: readonly NdArray[], mask: unknown, where: string): Samples {
   const count = arrays[0].shape[0];
   const inputs = network.inputs.map((input, i) => {
     const array = arrays[i];
     const name = network.inputs.length === 1 ? `${where}: x` : `${where}: x[${i}] (${input.name})`;
-    matchShape(input.shape, array.shape, name);
+    matchShape(input.shape, array.shape, name, readersOf(network, i));
     if (array.shape[0] !== count)
       fail('SHAPE', name, `${count} samples, as in the first input`, String(array.shape[0]));
     refuseNonFinite(array, name);
@@ -185,6 +189,7 @@ function maskColumns(network: Network, arrays: readonly NdArray[], mask: unknown
         `${where}: mask`,
         `${formatShape([count, length])}, one value per sample and step`,
         formatShape(array.shape),
+        'Give 1 for each step that counts and 0 for each that is padding.',
       );
     const wrong = array.data.findIndex((v: number) => v !== 0 && v !== 1);
     if (wrong >= 0)

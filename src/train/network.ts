@@ -334,8 +334,8 @@ export function shapesFor(network: Network, inputs: readonly OpenShape[], path =
   return network.outputs.map((r) => shapes[r.call][r.output]);
 }
 
-/** Fills the open sizes of an input from data, or says why it does not fit. */
-export function matchShape(open: OpenShape, shape: Shape, where: string): void {
+/** Fills the open sizes of an input from data, or says why it does not fit. @param readers the layers that look at the input */
+export function matchShape(open: OpenShape, shape: Shape, where: string, readers: readonly string[] = []): void {
   if (open.length !== shape.length)
     fail(
       'SHAPE',
@@ -346,7 +346,16 @@ export function matchShape(open: OpenShape, shape: Shape, where: string): void {
     );
   // The batch is the first axis; batches may be smaller than the whole, so that only an open or equal size is legal.
   open.forEach((d, i) => {
-    if (d !== null && i > 0 && d !== shape[i])
-      fail('SHAPE', where, formatShape([null, ...open.slice(1)]), formatShape(shape));
+    if (d === null || i === 0 || d === shape[i]) return;
+    const reader = readers.length ? `'${readers.join("' and '")}'` : 'the model';
+    fail(
+      'SHAPE',
+      where,
+      formatShape([null, ...open.slice(1)]),
+      formatShape(shape),
+      i === open.length - 1
+        ? `On axis ${i}, ${reader} was made for ${d}: give that many numbers, or make the model with an input of ${shape[i]}.`
+        : `On axis ${i}, ${reader} was made for ${d}: pad or cut to that, or leave the axis open with null in the shape of the input.`,
+    );
   });
 }

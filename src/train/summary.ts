@@ -85,7 +85,7 @@ function rowsOf(
     return [
       {
         name: level ? `${'   '.repeat(level)}└ ${own}` : own,
-        className: layer.className,
+        className: layer.definition.shownName ?? layer.className,
         shapes: call?.shapes ?? null,
         parameters: weights ? weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
         trainable: weights?.length ? layer.trainable : null,

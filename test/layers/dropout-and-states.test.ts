@@ -159,6 +159,6 @@ describe('states', () => {
         ],
         'decoder',
       ),
-    ).toThrow(/decoder: expected the sequence alone, or with 2 initial states, received 2 inputs/);
+    ).toThrow(/decoder: expected the sequence alone, or with 2 initial states, h .* and c .*, received 2 inputs/);
   });
 });
