@@ -358,9 +358,11 @@ struct Verifier {
 
   bool oneHot() {
     using namespace one_hot_field;
-    if (!notNegative({rows, depth, blocks}) || !idsReach(rows, ids, inner, idsPitch)) return false;
+    // Of the instruction; the name alone is the depth of the loops around it.
+    constexpr int classes = one_hot_field::depth;
+    if (!notNegative({rows, classes, blocks}) || !idsReach(rows, ids, inner, idsPitch)) return false;
     const i64 width = multiply(at(blocks), LANES);
-    if (at(depth) > width) return refuse("depth is beyond the blocks");
+    if (at(classes) > width) return refuse("depth is beyond the blocks");
     return writes(dst, Extent().over(at(rows), at(dstPitch)).width(width));
   }
 

@@ -248,6 +248,17 @@ export function runContract(open: () => Machine): void {
       expect(() => open().load(encodeProgram(b.finish({ arena: 0, state: 0, io: 64 })))).toThrow(internal);
     });
 
+    test('one-hot rows that are wider than their blocks', () => {
+      for (const depth of [16, 17]) {
+        const b = new ProgramBuilder();
+        const at = { slot: b.slot(Segment.io, 0), offset: 0 };
+        b.emit('ONE_HOT', { rows: 2, ids: at, inner: 2, idsPitch: 2, depth, blocks: 1, dst: at, dstPitch: 16 });
+        const load = () => open().load(encodeProgram(b.finish({ arena: 0, state: 0, io: 32 })));
+        if (depth === 16) load();
+        else expect(load).toThrow(internal);
+      }
+    });
+
     test('an address that only the last pass of a loop takes out of its memory', () => {
       for (const count of [4, 5]) {
         const b = new ProgramBuilder();
