@@ -217,6 +217,9 @@ class Finder {
     touch(code, dst, to, ROW, d[dims_dstStride], true);
   }
 
+  /** In the place of an operation of a chain: its view of indices. */
+  enum { INDICES = CHAIN_OPCODES };
+
   template <class F>
   void eachOperation(F f) const {
     using namespace chain_field;
@@ -225,7 +228,7 @@ class Finder {
     const i32* op = view + viewCount * views_integers;
     for (i32 n = *op++; n > 0; n--, op += ops_integers) {
       for (int i = 0; i < chainRows[op[ops_op]].arity; i++)
-        if (op[ops_a + i] < viewCount) f(op[ops_op], view + op[ops_a + i] * views_integers, false);
+        if (op[ops_a + i] < viewCount) f(i && chainRows[op[ops_op]].memory ? INDICES : op[ops_op], view + op[ops_a + i] * views_integers, false);
       if (op[ops_d] < viewCount) f(op[ops_op], view + op[ops_d] * views_integers, true);
     }
   }
@@ -233,7 +236,7 @@ class Finder {
   /** Whether rows play no part in the chain. */
   bool onlyFlat() const {
     bool flat = true;
-    eachOperation([&](i32 op, const i32*, bool) { flat = flat && (!chainRows[op].memory || op == CHAIN_LOAD_SCALAR); });
+    eachOperation([&](i32 op, const i32*, bool) { flat = flat && op != INDICES && (!chainRows[op].memory || op == CHAIN_LOAD_SCALAR); });
     return flat;
   }
 
@@ -249,6 +252,11 @@ class Finder {
         case CHAIN_LOAD_ROW: return touch(view, views_at, window, oneRow ? ROW : ALL, step, false);
         case CHAIN_LOAD_COLUMN: return touch(view, views_at, Window().width(1), oneRow ? ALL : ROW, rowPitch, false);
         case CHAIN_LOAD_SCALAR: return touch(view, views_at, Window().width(1), ALL, 0, false);
+        case INDICES: return touch(view, views_at, Window().width(1), oneRow ? ALL : ROW, rowPitch, false);
+        // One row may be named twice, so a chain that writes rows by index is not shared out.
+        case CHAIN_LOAD_INDEXED:
+        case CHAIN_STORE_INDEXED:
+          return touch(view, views_at, Window().over(view[views_cols], view[views_pitch]).over(code[perRow], step).width(LANES), ALL, 0, writes);
         case CHAIN_STORE: {
           const i64 cols = view[views_cols], whole = cols / LANES;
           if (!oneRow && whole < each) {

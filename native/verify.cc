@@ -250,11 +250,17 @@ struct Verifier {
   }
 
   /** One operand of a chain as the operation uses it. */
-  bool chainView(const i32* view, int operation, Access access) {
+  bool chainView(const i32* view, int operation, Access access, bool isIndex) {
     using namespace chain_field;
     const i64 all = at(vectors), across = at(perRow) < all ? at(perRow) : all, down = (all + at(perRow) - 1) / at(perRow);
     const i64 step = view[views_step], pitch = view[views_pitch], cols = view[views_cols];
+    if (isIndex) return reach(view, views_at, Extent().over(down, pitch).width(1), READ);
     switch (operation) {
+      // Whatever the indices are, the machine keeps to the rows of the table.
+      case CHAIN_LOAD_INDEXED:
+      case CHAIN_STORE_INDEXED:
+        if (cols < 0) return refuse("a count is negative");
+        return reach(view, views_at, Extent().over(cols, pitch).over(across, step).width(LANES), access);
       case CHAIN_LOAD: return reach(view, views_at, Extent().over(down, pitch).over(across, step).width(LANES), READ);
       case CHAIN_LOAD_ROW: return reach(view, views_at, Extent().over(across, step).width(LANES), READ);
       case CHAIN_LOAD_COLUMN: return reach(view, views_at, Extent().over(down, pitch).width(1), READ);
@@ -287,13 +293,13 @@ struct Verifier {
       for (int i = 0; i < row.arity; i++) {
         const i32 x = op[ops_a + i];
         if (x < 0 || x >= operands) return refuse("an operation reads an operand that does not exist");
-        if (row.memory && (x < viewCount) != (row.memory == 1)) return refuse("an operation reads the wrong kind of operand");
-        if (x < viewCount && !chainView(view + x * views_integers, op[ops_op], READ)) return false;
+        if (row.memory && (x < viewCount) != (row.memory == 1 || i > 0)) return refuse("an operation reads the wrong kind of operand");
+        if (x < viewCount && !chainView(view + x * views_integers, op[ops_op], READ, row.memory && i > 0)) return false;
       }
       const i32 d = op[ops_d];
       if (d < 0 || d >= operands) return refuse("an operation writes an operand that does not exist");
       if (row.memory && (d < viewCount) != (row.memory == 2)) return refuse("an operation writes the wrong kind of operand");
-      if (d < viewCount && !chainView(view + d * views_integers, op[ops_op], WRITE)) return false;
+      if (d < viewCount && !chainView(view + d * views_integers, op[ops_op], WRITE, false)) return false;
     }
     return writes(scratch, Extent().width(multiply(multiply(at(registers), at(block)), LANES)));
   }
@@ -356,6 +362,15 @@ struct Verifier {
            writes(dst, Extent().over(at(vocabulary), at(dstPitch)).width(width));
   }
 
+  bool distinct() {
+    using namespace distinct_field;
+    if (!notNegative({rows, vocabulary, most}) || !idsReach(rows, ids, inner, idsPitch)) return false;
+    if (at(most) < (at(rows) < at(vocabulary) ? at(rows) : at(vocabulary))) return refuse("there may be more distinct ids than it has room for");
+    const i64 across = at(inner) < at(rows) ? at(inner) : at(rows), down = (at(rows) + at(inner) - 1) / at(inner);
+    return writes(table, Extent().width(at(vocabulary))) && writes(list, Extent().width(at(most))) &&
+           writes(places, Extent().over(down, at(placesPitch)).width(across)) && writes(number, Extent().width(1));
+  }
+
   bool oneHot() {
     using namespace one_hot_field;
     // Of the instruction; the name alone is the depth of the loops around it.
@@ -393,6 +408,7 @@ struct Verifier {
       case OP_FILL: return fill();
       case OP_GATHER: return gather();
       case OP_SCATTER_ADD: return scatterAdd();
+      case OP_DISTINCT: return distinct();
       case OP_ONE_HOT: return oneHot();
       case OP_RANDOM: return random();
       default: return refuse("END stands inside the program");

@@ -147,8 +147,10 @@ bool step(Run& run, const i32* start) {
       case OP_FILL: runFill(code, slots, allOf(code[fill_field::count])); break;
       case OP_GATHER:
       case OP_SCATTER_ADD:
-        if (!(op == OP_GATHER ? runGather(code, slots, allOf(code[gather_field::rows]), run.detail)
-                              : runScatterAdd(code, slots, allOf(code[scatter_add_field::blocks]), run.detail))) {
+      case OP_DISTINCT:
+        if (!(op == OP_GATHER        ? runGather(code, slots, allOf(code[gather_field::rows]), run.detail)
+              : op == OP_SCATTER_ADD ? runScatterAdd(code, slots, allOf(code[scatter_add_field::blocks]), run.detail)
+                                     : runDistinct(code, slots, run.detail))) {
           run.status = STATUS_BAD_ID;
           run.position = (i32)(code - start);
           if constexpr (CREW) run.crew->meet(*run.crew, true);

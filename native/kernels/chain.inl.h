@@ -59,7 +59,21 @@ INLINE void fillBlock(float* d, float x) {
   UNROLL for (int i = 0; i < BV; i++) *(vi*)(d + i * VW) = all;
 }
 
-static void chainMemory(int op, index v0, index n, index perRow, const Operand& d, const Operand& a) {
+/** As eachOfRows, for the rows of a table that indices name: f(memory, register), with null for a row that is not there. */
+template <class F>
+INLINE void eachOfIndexed(index v0, index n, index perRow, const Operand& table, const Operand& indices, float* r, F f) {
+  index row = v0 / perRow, j = v0 % perRow;
+  while (n > 0) {
+    const index count = perRow - j < n ? perRow - j : n, i = *(const i32*)(indices.at + row * indices.pitch);
+    float* p = i >= 0 && i < table.cols ? table.at + i * table.pitch + j * table.step : nullptr;
+    for (index v = 0; v < count; v++, r += LANES) f(p ? p + v * table.step : nullptr, r);
+    n -= count;
+    row++;
+    j = 0;
+  }
+}
+
+static void chainMemory(int op, index v0, index n, index perRow, const Operand& d, const Operand& a, const Operand& b) {
   switch (op) {
     case CHAIN_LOAD:
       eachOfRows(v0, n, perRow, a.at, a.pitch, a.step, d.now, [](float* p, float* r, index) { copyBlock(r, p); });
@@ -72,6 +86,17 @@ static void chainMemory(int op, index v0, index n, index perRow, const Operand& 
       break;
     case CHAIN_LOAD_SCALAR:
       for (index v = 0; v < n; v++) fillBlock(d.now + v * LANES, *a.at);
+      break;
+    case CHAIN_LOAD_INDEXED:
+      eachOfIndexed(v0, n, perRow, a, b, d.now, [](float* p, float* r) {
+        if (p) copyBlock(r, p);
+        else fillBlock(r, 0);
+      });
+      break;
+    case CHAIN_STORE_INDEXED:
+      eachOfIndexed(v0, n, perRow, d, b, a.now, [](float* p, float* r) {
+        if (p) copyBlock(p, r);
+      });
       break;
     case CHAIN_STORE: {
       index cols = d.cols;
@@ -136,7 +161,7 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
       case CHAIN_IS_FINITE: MAP1(truth((asInts(a) & 0x7f800000) != 0x7f800000)); break;
       case CHAIN_TO_FLOAT: MAP1(toFloat(asInts(a))); break;
       case CHAIN_TO_INT: MAP1(asFloats(toInteger(a))); break;
-      default: chainMemory(ops[ops_op], v0, n, perRow, d, a);
+      default: chainMemory(ops[ops_op], v0, n, perRow, d, a, b);
     }
   }
 }

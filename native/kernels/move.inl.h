@@ -1,4 +1,4 @@
-// COPY, FILL, GATHER, SCATTER_ADD, ONE_HOT, RANDOM. Elements are moved as bits, so that integers come through as they are.
+// COPY, FILL, GATHER, SCATTER_ADD, DISTINCT, ONE_HOT, RANDOM. Elements are moved as bits, so that integers come through as they are.
 
 INLINE void copyRun(i32* dst, const i32* src, index count) {
   index i = 0;
@@ -136,6 +136,35 @@ static bool runScatterAdd(const i32* code, float* const* slots, Span span, i32& 
     float* row = to + id * pitch;
     for (index c = 0; c < width; c += VW) store(row + c, load(row + c) + load(source + r * step + c));
   });
+  return true;
+}
+
+/**
+ * What stands in the table means something only where the list agrees (Briggs and Torczon, "An efficient representation for sparse sets",
+ * 1993), so that it need not be cleared. Ids as in GATHER.
+ */
+static bool runDistinct(const i32* code, float* const* slots, i32& bad) {
+  using namespace distinct_field;
+  const i32* from = idsOf(code, slots, ids);
+  if (findBadId(from, code[rows], code[inner], code[idsPitch], code[vocabulary], bad)) return false;
+  i32* const where = (i32*)(slots[code[table]] + code[table + 1]);
+  i32* const found = (i32*)(slots[code[list]] + code[list + 1]);
+  i32* const to = (i32*)(slots[code[places]] + code[places + 1]);
+  const index across = code[inner], pitch = code[placesPitch];
+  i32 count = 0;
+  if (code[clear])
+    for (index v = 0; v < code[vocabulary]; v++) where[v] = -1;
+  eachId(from, {0, code[rows]}, across, code[idsPitch], [&](index r, i32 id) {
+    i32 k = where[id];
+    if (k < 0 || k >= count || found[k] != id) {
+      // More than there is room for come only from a program whose memories overlap.
+      k = where[id] = count < code[most] ? count++ : 0;
+      found[k] = id;
+    }
+    to[r / across * pitch + r % across] = k;
+  });
+  *(i32*)(slots[code[number]] + code[number + 1]) = count;
+  for (index k = count; k < code[most]; k++) found[k] = -1;
   return true;
 }
 

@@ -3,7 +3,7 @@
  *   product    a sum of matrix products and its start (a bias, or a matrix that stands in memory): `init + A1 B1 + A2 B2 + ...`
  *   pack       the right-hand sides of a product in the order of the micro-kernel; constant in a loop, so it is made before it
  *   productTN  products `A1^T B, A2^T B, ...` that share B, with the sums of B's columns (weight and bias gradients)
- *   chain      pointwise operations of one shape that hang together, as a sub-graph
+ *   chain      pointwise operations of one shape that hang together, as a sub-graph, with the rows of tables that they take and replace
  * Everything else stays as it is.
  */
 import { UnrolledError } from '../core/errors.ts';
@@ -11,7 +11,7 @@ import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { countsOfReaders, countsOfStack } from './active-rows.ts';
 import { hoistInvariants, terms } from './loops.ts';
-import { isPointwise, operandKind } from './operands.ts';
+import { isChained, isElementwise, isPointwise, iterationShape, operandKind } from './operands.ts';
 import {
   copyNode,
   joinScan,
@@ -247,12 +247,17 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const shapeKey = (node: Node) => {
     let known = shapeKeys.get(node);
     if (known === undefined) {
-      known = node.outputs[0].type.shape.join();
+      known = iterationShape(node).join();
       shapeKeys.set(node, known);
     }
     return known;
   };
-  const together = (a: Node, b: Node) => isPointwise(a) && isPointwise(b) && shapeKey(a) === shapeKey(b);
+  const together = (a: Node, b: Node) =>
+    isChained(a) &&
+    isChained(b) &&
+    a.op !== 'putRows' &&
+    shapeKey(a) === shapeKey(b) &&
+    b.inputs.every((v, i) => v.node !== a || isElementwise(b, i));
   for (const node of graph.nodes) {
     let at = 0;
     for (const { node: source } of node.inputs)
@@ -270,7 +275,7 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const results = new Set(graph.outputs.map((v) => v.node));
   for (const node of [...graph.nodes].reverse()) {
     const later = readers.get(node);
-    if (!later || !isPointwise(node) || results.has(node) || !later.every((r) => together(node, r))) continue;
+    if (!later || !isChained(node) || results.has(node) || !later.every((r) => together(node, r))) continue;
     level.set(node, Math.min(...later.map((r) => level.get(r) as number)));
   }
   // Connected parts of equal shape and level.
@@ -286,7 +291,7 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const firstReader = new Map<string, Node>();
   const numbering = new Numbering();
   for (const node of graph.nodes) {
-    if (!isPointwise(node)) continue;
+    if (!isChained(node)) continue;
     for (const v of node.inputs) {
       if (together(v.node, node) && key(v.node) === key(node)) parent.set(find(node), find(v.node));
       if (sizeOf(v.type.shape) <= 1) continue;
@@ -299,7 +304,7 @@ function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const members = new Map<Node, Node[]>();
   const groups = new Map<Node, Node[]>();
   for (const node of graph.nodes) {
-    if (!isPointwise(node)) continue;
+    if (!isChained(node)) continue;
     const root = find(node);
     let list = members.get(root);
     // The machine takes so many operands in a chain; what comes later in the order of the graph may stand in a chain of its own.
@@ -322,10 +327,11 @@ function emitChain(
   const body = new Graph('chain');
   const inside: Mapping = new Map();
   const outer: Value[] = [];
+  const isOperandOf = (node: Node) => (v: Value, i: number) => v === inside.get(node.inputs[i]);
   for (const node of members)
-    for (const v of node.inputs) {
+    for (const [i, v] of node.inputs.entries()) {
       if (inside.has(v) || members.includes(v.node)) continue;
-      if (v.node.op === 'constant' && sizeOf(v.type.shape) === 1) {
+      if (v.node.op === 'constant' && sizeOf(v.type.shape) === 1 && isElementwise(node, i)) {
         const { op, attributes } = v.node;
         inside.set(v, body.add(op, [], attributes, [v.type]).outputs[0]);
         continue;
@@ -333,14 +339,22 @@ function emitChain(
       inside.set(v, body.input(`x${outer.length}`, v.type));
       outer.push(v);
     }
-  for (const node of members) copyNode(body, node, inside);
+  for (const node of members) {
+    const same =
+      node.op === 'pickRows' && body.nodes.find((n) => n.op === node.op && n.inputs.every(isOperandOf(node)));
+    if (same) inside.set(node.outputs[0], same.outputs[0]);
+    else copyNode(body, node, inside);
+  }
   const results = members.map((n) => n.outputs[0]).filter((v) => isRead(v, members));
   body.outputs = results.map((v) => mapped(inside, v));
   contract(body);
+  // Where rows of tables are replaced, the list tells how many.
+  const list = members.find((n) => n.op === 'putRows')?.inputs[1].node;
+  const count = list?.op === 'distinct' ? [list.outputs[2]] : [];
   const made = graph.add(
     'chain',
-    outer.map((v) => mapped(map, v)),
-    { body },
+    [...outer, ...count].map((v) => mapped(map, v)),
+    { body, ...(count.length && { counted: true }) },
     results.map((v) => v.type),
     members[0].path,
   );

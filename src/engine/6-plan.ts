@@ -9,6 +9,7 @@ import { scanAttributes } from '../ir/graph.ts';
 import { LANES } from '../ir/kernels.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
 import type { Groups } from './layouts.ts';
+import { replacesRows } from './operands.ts';
 import { findOverlays } from './overlays.ts';
 import { Arena, type Buffer, footingOf, isWhole, type Place, samePlace, stepOf, whole, within } from './places.ts';
 import type { Copy, PlannedGraph, PlannedScan, Target } from './planned.ts';
@@ -124,8 +125,8 @@ class Planner {
   }
 
   private mayMakeAt(value: Value, { place, occupant }: Target): boolean {
-    if (this.wanted.has(value) || unplaced.has(value.node.op) || (value.node.op !== 'chain' && !isWhole(place)))
-      return false;
+    const takesPart = value.node.op === 'chain' && !replacesRows(value);
+    if (this.wanted.has(value) || unplaced.has(value.node.op) || (!takesPart && !isWhole(place))) return false;
     if (!occupant) return true;
     const made = this.position.get(value.node) as number;
     return (this.readers.get(occupant) ?? []).every((node) => {
@@ -154,7 +155,8 @@ class Planner {
       const place = partOf(node, i, target, this.layout(part));
       if (!place || this.wanted.has(part) || node.inputs.indexOf(part) !== i || unplaced.has(part.node.op)) return;
       const onlyChains = (this.readers.get(part) ?? []).every((r) => r === node || r.op === 'chain');
-      if (this.graph.outputs.includes(part) || (!isWhole(place) && !(part.node.op === 'chain' && onlyChains))) return;
+      const takesPart = part.node.op === 'chain' && !replacesRows(part) && onlyChains;
+      if (this.graph.outputs.includes(part) || (!isWhole(place) && !takesPart)) return;
       this.wanted.set(part, place);
     });
   }

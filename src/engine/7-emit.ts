@@ -1,6 +1,6 @@
 /** Writes the instructions of a planned graph. */
 import { UnrolledError } from '../core/errors.ts';
-import { type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { Init, LANES, Precision } from '../ir/kernels.ts';
 import { type CopyDimension, columnRuns, copyDimensions, layoutOf, productTNScratch, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
@@ -8,6 +8,7 @@ import { operationOf } from '../ops/op.ts';
 import { countsOf } from './active-rows.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
+import { replacesRows } from './operands.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
 import type { PlannedGraph, PlannedScan } from './planned.ts';
 import { viewOf, viewOps } from './views.ts';
@@ -340,7 +341,23 @@ class Emitter {
       this.context.splat,
     );
     if (!fields.vectors) return;
-    this.listing.emit('CHAIN', { ...fields, scratch: this.listing.at(this.context.registers) }, { views, ops });
+    this.bringTables(node);
+    const write = () =>
+      this.listing.emit('CHAIN', { ...fields, scratch: this.listing.at(this.context.registers) }, { views, ops });
+    if (!node.attributes.counted) return write();
+    // The rows of the list that name one.
+    const at = this.at(node.inputs[node.inputs.length - 1]);
+    this.listing.repeat(node, 1, { rows: fields.vectors / fields.perRow, at, stride: 0 }, write);
+  }
+
+  /** Tables of which a chain replaces rows, where they could not stay in their places. */
+  private bringTables(node: Node): void {
+    const body = node.attributes.body as Graph;
+    node.outputs.forEach((v, i) => {
+      if (!replacesRows(v)) return;
+      const [table] = body.outputs[i].node.inputs;
+      this.copy(this.place(node.inputs[body.inputs.indexOf(table)]), this.place(v));
+    });
   }
 
   private scan(node: Node): void {

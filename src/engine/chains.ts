@@ -1,10 +1,11 @@
 /** From the sub-graph of a chain to the operations of the CHAIN instruction. */
+import type { Shape } from '../core/shape.ts';
 import type { Graph, Node, Value } from '../ir/graph.ts';
 import { chainOpcodeOf, LANES } from '../ir/kernels.ts';
 import { roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
-import { operandKind } from './operands.ts';
+import { chainShape, isIndexed, operandKind } from './operands.ts';
 import type { Place } from './places.ts';
 
 /** Blocks of 16 floats in a row of the iteration, and in all of it. */
@@ -73,6 +74,8 @@ export function encodeChain(
   return writer.write();
 }
 
+const opcodeOf = (name: string) => chainOpcodeOf.get(name) as number;
+
 /** An operand before numbers are known: registers are numbered after the views. */
 type Operand = { view: number } | { register: number };
 
@@ -83,6 +86,7 @@ class ChainWriter {
   private readonly free: number[] = [];
   private registers = 0;
   private readonly iteration: Iteration;
+  private readonly shape: Shape;
   private readonly node: Node;
   private readonly body: Graph;
   private readonly placeOf: (v: Value) => Place;
@@ -102,7 +106,11 @@ class ChainWriter {
     this.placeOf = placeOf;
     this.at = at;
     this.constant = constant;
-    this.iteration = iterationOf(placeOf(node.outputs[0]));
+    this.shape = chainShape(node);
+    // A table that rows of are replaced has more of them than the chain goes over.
+    const place = placeOf(node.outputs[0]);
+    const rows = this.replaces(body.outputs[0]) ? this.shape[0] : place.footing.rows;
+    this.iteration = iterationOf({ ...place, footing: { ...place.footing, rows } });
   }
 
   write(): ChainCode {
@@ -114,7 +122,11 @@ class ChainWriter {
         this.operandOf.set(n.outputs[0], this.view(this.constant((n.attributes.data as Float64Array)[0]), 0));
         return;
       }
-      const x = n.inputs.map((v) => this.operand(v));
+      if (n.op === 'putRows') {
+        this.put(n, lastUse, i);
+        return;
+      }
+      const x = n.op === 'pickRows' ? this.indexed(n) : n.inputs.map((v) => this.operand(v));
       for (const v of new Set(n.inputs)) if (lastUse.get(v) === i) this.release(v);
       this.operation(n, x, lastUse);
     });
@@ -132,7 +144,7 @@ class ChainWriter {
 
   private operation(n: Node, x: Operand[], lastUse: ReadonlyMap<Value, number>): void {
     const value = n.outputs[0];
-    const opcode = chainOpcodeOf.get(operationOf(n.op).pointwise?.chain as string) as number;
+    const opcode = opcodeOf(n.op === 'pickRows' ? 'LOAD_INDEXED' : (operationOf(n.op).pointwise?.chain as string));
     const results = this.body.outputs.flatMap((v, i) => (v === value ? [i] : []));
     if (!results.length) {
       const d = this.register();
@@ -142,7 +154,7 @@ class ChainWriter {
       return;
     }
     const place = this.placeOf(this.node.outputs[results[0]]);
-    if (isFlat(place, this.iteration) && takesWholeVectors(place, this.iteration)) {
+    if (n.op !== 'pickRows' && isFlat(place, this.iteration) && takesWholeVectors(place, this.iteration)) {
       const d = this.view(this.at(place), place.footing.step);
       this.operandOf.set(value, d);
       this.ops.push({ op: opcode, d, x });
@@ -153,8 +165,40 @@ class ChainWriter {
     this.ops.push({ op: opcode, d, x });
     const { pitch, step } = place.footing;
     const target = this.view(this.at(place), step, pitch, this.iteration.cols);
-    this.ops.push({ op: chainOpcodeOf.get('STORE') as number, d: target, x: [d] });
+    this.ops.push({ op: opcodeOf('STORE'), d: target, x: [d] });
     if (!lastUse.has(value)) this.release(value);
+  }
+
+  private replaces(value: Value): boolean {
+    return value.node.op === 'putRows';
+  }
+
+  /** The views of a table and of a list of its rows. */
+  private indexed({ inputs: [table, list] }: Node, place = this.outer(table)): Operand[] {
+    const { rows, step, pitch } = place.footing;
+    return [this.view(this.at(place), step, pitch, rows), this.view(this.at(this.outer(list)), 0, 1)];
+  }
+
+  /** Replaces rows of the table, which stands where the output is. */
+  private put(n: Node, lastUse: ReadonlyMap<Value, number>, i: number): void {
+    const place = this.placeOf(this.node.outputs[this.body.outputs.indexOf(n.outputs[0])]);
+    const [table, list] = this.indexed(n, place);
+    const values = n.inputs[2];
+    let x = this.operand(values);
+    const isView = 'view' in x;
+    if (isView) {
+      const register = this.register();
+      this.ops.push({ op: opcodeOf('MOVE'), d: register, x: [x] });
+      x = register;
+    }
+    this.ops.push({ op: opcodeOf('STORE_INDEXED'), d: table, x: [x, list] });
+    if (lastUse.get(values) === i) this.release(values);
+    if (isView && 'register' in x) this.free.push(x.register);
+  }
+
+  /** Where an operand of the body stands. */
+  private outer(v: Value): Place {
+    return this.placeOf(this.node.inputs[this.body.inputs.indexOf(v)]);
   }
 
   private view(at: Reference, step: number, pitch = 0, cols = 0): Operand {
@@ -181,9 +225,8 @@ class ChainWriter {
   private operand(v: Value): Operand {
     const known = this.operandOf.get(v);
     if (known) return known;
-    const outer = this.node.inputs[this.body.inputs.indexOf(v)];
-    const place = this.placeOf(outer);
-    const kind = operandKind(v.type.shape, this.node.outputs[0].type.shape);
+    const place = this.outer(v);
+    const kind = operandKind(v.type.shape, this.shape);
     const { pitch, step } = place.footing;
     let operand: Operand;
     if (kind === 'same' && isFlat(place, this.iteration)) operand = this.view(this.at(place), step);
@@ -191,7 +234,7 @@ class ChainWriter {
       const load = { same: 'LOAD', row: 'LOAD_ROW', column: 'LOAD_COLUMN', scalar: 'LOAD_SCALAR', other: '' }[kind];
       const from = this.view(this.at(place), step, kind === 'column' ? 1 : pitch, this.iteration.cols);
       operand = this.register();
-      this.ops.push({ op: chainOpcodeOf.get(load) as number, d: operand, x: [from] });
+      this.ops.push({ op: opcodeOf(load), d: operand, x: [from] });
     }
     this.operandOf.set(v, operand);
     return operand;
@@ -205,8 +248,17 @@ class ChainWriter {
 export function mayOverwrite(node: Node, output: number, operand: number): boolean {
   const body = node.attributes.body as Graph;
   const read = body.inputs[operand];
-  const made = body.nodes.indexOf(body.outputs[output].node);
-  const shape = node.outputs[output].type.shape;
+  const maker = body.outputs[output].node;
+  const made = body.nodes.indexOf(maker);
+  const shape = chainShape(node);
+  if (maker.op === 'putRows') {
+    // A row is read before it is replaced, by the same list.
+    const [table, list] = maker.inputs;
+    const readsBefore = (n: Node, i: number) =>
+      i <= made && (n === maker || (n.op === 'pickRows' && n.inputs[1] === list));
+    return read === table && body.nodes.every((n, i) => !n.inputs.includes(read) || readsBefore(n, i));
+  }
+  if (!read || isIndexed(node, operand)) return false;
   if (operandKind(read.type.shape, shape) !== 'same') return false;
   return body.nodes.every((n, i) => i <= made || !n.inputs.includes(read));
 }

@@ -5,7 +5,7 @@
  * `split` into the groups then is a view, and so is a `concat` that only products read (the gradient of a split).
  */
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { operandKind } from './operands.ts';
+import { chainShape, isIndexed, operandKind } from './operands.ts';
 import { joinScan, type Mapping, mapped, readersOf, rebuild, scanParts } from './rewrite.ts';
 
 /** Groups of every value of the graph and of the bodies of its scans; 1 where there is no entry. */
@@ -158,11 +158,15 @@ class Layouter {
   }
 
   private chain(node: Node, x: readonly Value[]) {
-    const shape = node.outputs[0].type.shape;
+    const shape = chainShape(node);
     const kind = (v: Value) => operandKind(v.type.shape, shape);
-    const wide = x.filter((v) => kind(v) === 'same' || kind(v) === 'row');
+    // The columns of a table stand as those of the rows.
+    const isTable = (v: Value, i: number) => isIndexed(node, i) && v.type.dtype === 'f32';
+    const isWide = (v: Value, i: number) =>
+      isTable(v, i) || (!isIndexed(node, i) && (kind(v) === 'same' || kind(v) === 'row'));
+    const wide = x.filter(isWide);
     const g = this.of(wide.find((v) => this.of(v) > 1) ?? wide[0] ?? x[0]);
-    return { inputs: x.map((v) => (wide.includes(v) ? g : 1)), output: () => g };
+    return { inputs: x.map((v, i) => (isWide(v, i) ? g : 1)), output: () => g };
   }
 
   /** Whether all that reads a concatenation of equal parts can take it interleaved. */

@@ -1,6 +1,6 @@
 /** How operands of pointwise operations stand to the shape of their result. */
 import { type Shape, sameShape, sizeOf } from '../core/shape.ts';
-import type { Node } from '../ir/graph.ts';
+import type { Graph, Node, Value } from '../ir/graph.ts';
 import { operationOf } from '../ops/op.ts';
 
 /** Nodes that are no operations: they have no rules in `ops/`. */
@@ -15,6 +15,40 @@ export function isPointwise({ op }: Node): boolean {
     pointwise.set(op, known);
   }
   return known;
+}
+
+/** Whether a node is a part of chains: a pointwise operation, or one that takes or replaces rows of a table. */
+export function isChained(node: Node): boolean {
+  return node.op === 'pickRows' || node.op === 'putRows' || isPointwise(node);
+}
+
+/** Whether an operand of such a node is read element by element; others are a table and a list of its rows. */
+export function isElementwise({ op }: Node, operand: number): boolean {
+  return op === 'putRows' ? operand === 2 : op !== 'pickRows';
+}
+
+/** What such a node goes over: the table that it replaces rows of may have more of them. */
+export function iterationShape(node: Node): Shape {
+  return node.op === 'putRows' ? node.inputs[2].type.shape : node.outputs[0].type.shape;
+}
+
+/** What a chain goes over. */
+export function chainShape({ attributes }: Node): Shape {
+  const body = attributes.body as Graph;
+  return iterationShape(body.outputs[0].node);
+}
+
+/** Whether an output of a chain is a table of which it replaces some rows. */
+export function replacesRows({ node, index }: Value): boolean {
+  const body = node.attributes.body as Graph;
+  return body.outputs[index].node.op === 'putRows';
+}
+
+/** Whether a chain reads or writes rows of an operand by a list of them, or takes it for the list. */
+export function isIndexed({ attributes }: Node, operand: number): boolean {
+  const body = attributes.body as Graph;
+  const read = body.inputs[operand];
+  return body.nodes.some((node) => node.inputs.some((v, i) => v === read && !isElementwise(node, i)));
 }
 
 /** `same`: element by element; `scalar`: one element; `row`: a vector for every row; `column`: one element per row. */

@@ -135,6 +135,11 @@ export const instructions = [
     'rows ids:ref inner idsPitch src:ref srcPitch vocabulary blocks dst:ref dstPitch',
   ),
   row(
+    'DISTINCT',
+    'The distinct ids of a list, in the order in which they first stand in it: list[k] is the k-th of them, and -1 from their number on, for k < most; number[0] is their number. places[r] = k where id_r is list[k]; ids as in GATHER, places in the same rows with placesPitch. table has vocabulary integers that may be anything; afterwards the one at an id of the list is its k, all others are -1 (clear 1) or as before (clear 0). most is at least min(rows, vocabulary).',
+    'rows ids:ref inner idsPitch vocabulary table:ref clear most list:ref places:ref placesPitch number:ref',
+  ),
+  row(
     'ONE_HOT',
     'dst[r, c] = 1 where c = id_r, else 0, for c < blocks*16 (contiguous rows of dstPitch); ids as in GATHER; an id out of range gives a row of zeros.',
     'rows ids:ref inner idsPitch depth blocks dst:ref dstPitch',
@@ -148,7 +153,8 @@ export const instructions = [
 
 /**
  * Operations of a chain. `arity` counts the operands read (a, b, c). `formula` is the meaning on one element; it is what
- * the oracle of the kernels computes. Loads and stores move between a register and a view that is not flat.
+ * the oracle of the kernels computes. Loads and stores move between a register and a view that is not flat; `pitch` and `cols` of a view are
+ * for them. What the indexed ones take beside the first operand is a view.
  */
 export interface ChainOperation {
   readonly name: string;
@@ -208,6 +214,18 @@ export const chainOperations: readonly ChainOperation[] = [
   op('LOAD_COLUMN', 1, 'one float per row, in all lanes: at + r*pitch', 'load'),
   op('LOAD_SCALAR', 1, 'one float in all lanes: at', 'load'),
   op('STORE', 1, 'the register a into the pitched view d, the first cols floats of every row only', 'store'),
+  op(
+    'LOAD_INDEXED',
+    2,
+    'rows of a table: vector j of row r at a.at + i*pitch + j*step, where i is the i32 at b.at + r*b.pitch; zeros where i is not in 0..cols-1 of a',
+    'load',
+  ),
+  op(
+    'STORE_INDEXED',
+    2,
+    'the register a into rows of the table d, by the indices b as in LOAD_INDEXED; nothing where i is not in 0..cols-1 of d',
+    'store',
+  ),
 ];
 
 export type InstructionName = (typeof instructions)[number]['name'];

@@ -230,7 +230,7 @@ function verifyChain(fields: Fields, repeats: Readonly<Record<string, readonly F
       if (x < 0 || x >= operands) broken(`${row.name} reads operand ${x} of ${operands}`);
       const isView = x < views;
       if (row.memory === 'load' && !isView) broken(`${row.name} loads from a register`);
-      if (row.memory === 'store' && i === 0 && isView) broken('STORE takes a register');
+      if (row.memory === 'store' && isView !== i > 0) broken(`${row.name} takes a register${i ? ', and a view' : ''}`);
       if (!isView && !written.has(x)) broken(`${row.name} reads register ${x - views} before it is written`);
     });
     if (d < 0 || d >= operands) broken(`${row.name} writes operand ${d} of ${operands}`);

@@ -4,6 +4,7 @@ import './matmul.ts';
 import './pointwise.ts';
 import './random.ts';
 import './reduce.ts';
+import './rows.ts';
 import './scan.ts';
 import './shape.ts';
 import './tensor.ts';

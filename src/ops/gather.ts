@@ -7,11 +7,11 @@ import { defineOperation } from './op.ts';
 import { apply, type Tensor } from './tensor.ts';
 
 /** Where the indices stand, as GATHER and its like read them. */
-function idFields({ layout, at }: Operand) {
+export function idFields({ layout, at }: Operand) {
   return { rows: layout.rows * layout.cols, ids: at, inner: Math.max(1, layout.cols), idsPitch: layout.pitch };
 }
 
-function checkId(where: string, id: number, rows: number, at: number): void {
+export function checkId(where: string, id: number, rows: number, at: number): void {
   if (!(id >= 0 && id < rows)) fail('DATA', where, `indices in 0..${rows - 1}`, `${id} at position ${at}`);
 }
 

@@ -12,6 +12,7 @@ import { constant, type Tensor } from '../../src/ops/tensor.ts';
 import { type Build, type Case, type Extra, entry, f, ids, positive, special, still, zeroOne } from './case.ts';
 import { composedCases } from './composite-cases.ts';
 import { composites, scans } from './loop-cases.ts';
+import { rowCases } from './row-cases.ts';
 
 /** Sizes that kernels get wrong first: below, at and above a block of 16 floats, primes, one, none. */
 const sizes: readonly (readonly number[])[] = [[], [1], [17], [3, 16], [5, 31], [2, 3, 7], [4, 1], [0], [0, 5], [3, 0]];
@@ -301,6 +302,7 @@ const lookups: Case[] = [
   entry('scatterAdd', 'nothing', [ids(5, 0), f(0, 3)], ([x, v]) => scatterAdd(x, v, 5), {
     differentiable: [false, true],
   }),
+  ...rowCases,
   entry('oneHot', 'in range', [ids(17, 5)], ([x]) => oneHot(x, 17), still),
   entry('oneHot', 'partly out of range', [ids(9, 2, 7)], ([x]) => oneHot(x, 4), still),
   entry('uniform', 'odd shape', [ids(100000, 2)], ([key]) => uniform(key, [3, 7], 5), still),

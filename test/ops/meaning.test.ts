@@ -179,6 +179,14 @@ const meanings: Readonly<Record<string, Meaning>> = {
   gather: ([table, ids], index) => read(table, [read(ids, index.slice(0, -1)), index[index.length - 1]]),
   scatterAdd: ([ids, values], [row, column]) =>
     total([...ids.data].map((id, r) => (id === row ? read(values, [...indexAt(r, ids.shape), column]) : 0))),
+  distinct: ([ids], index, _node, which) => {
+    const names = [...new Set(ids.data)];
+    if (which === 1) return names.indexOf(read(ids, index));
+    return [names[index[0]] ?? -1, 0, names.length, names.indexOf(index[0])][which];
+  },
+  pickRows: ([table, list], [row, column]) => (list.data[row] < 0 ? 0 : read(table, [list.data[row], column])),
+  putRows: ([table, list, values], [row, column]) =>
+    list.data.includes(row) ? read(values, [list.data.indexOf(row), column]) : read(table, [row, column]),
   oneHot: ([ids], index) => Number(read(ids, index.slice(0, -1)) === index[index.length - 1]),
   uniform([key], index, node) {
     const shape = node.outputs[0].type.shape;

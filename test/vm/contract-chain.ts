@@ -181,6 +181,42 @@ export function chainContract(open: () => Machine): void {
       scene.check(open(), (expected) => 3e-7 * Math.max(1, Math.abs(expected)));
     });
 
+    test.each([
+      [1, 1, 1],
+      [6, 3, 4],
+      [9, 2, 16],
+      [5, 1, 7],
+    ])('rows by index: %i of %i vectors, blocks of %i, updated in place', (rowCount, perRow, block) => {
+      const scene = new Scene(rowCount);
+      const pitch = perRow * 16 + 16;
+      const tableRows = 7;
+      const table = scene.put(scene.numbers(tableRows * pitch), 'io');
+      const change = scene.put(scene.numbers(rowCount * perRow * 16));
+      // Holes, and indices beyond the table on either side: nothing is read or written for them.
+      const names = [4, -1, 0, 7, 6, 2147483647, 2, -2147483648, 5].slice(0, rowCount);
+      const list = scene.put(
+        names.flatMap((x) => [x, 3]),
+        'state',
+        'i32',
+      );
+      const picked = scene.room(rowCount * perRow * 16);
+      const [x, y] = [4, 5];
+      scene.builder.emit(
+        'CHAIN',
+        { vectors: rowCount * perRow, perRow, block, registers: 2, scratch: scene.scratch(2 * block * 16) },
+        {
+          views: [view(table, 16, pitch, tableRows), view(list, 0, 2), view(change), view(picked)],
+          ops: [
+            opFields('LOAD_INDEXED', x, 0, 1),
+            opFields('SUB', y, x, 2),
+            opFields('MOVE', 3, x),
+            opFields('STORE_INDEXED', 0, y, 1),
+          ],
+        },
+      );
+      scene.check(open());
+    });
+
     test('interleaved groups, in place', () => {
       const scene = new Scene(8);
       const units = 3;

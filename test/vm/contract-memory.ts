@@ -215,17 +215,29 @@ export function memoryContract(open: () => Machine): void {
     });
 
     test.each([-1, 4, 2147483647, -2147483648])('id %i is refused, and nothing is written', (id) => {
-      for (const name of ['GATHER', 'SCATTER_ADD'] as const) {
+      for (const name of ['GATHER', 'SCATTER_ADD', 'DISTINCT'] as const) {
         const machine = open();
         const scene = new Scene();
         const ids = scene.put([0, 3, id, 1], 'io', 'i32');
         const table = scene.put(scene.numbers(64));
         const dst = scene.room(64);
         const common = { rows: 4, ids, inner: 4, idsPitch: 4, vocabulary: 4, blocks: 1, dst, dstPitch: 16 };
-        scene.builder.emit(
-          name,
-          name === 'GATHER' ? { ...common, table, tablePitch: 16 } : { ...common, src: table, srcPitch: 16 },
-        );
+        const behind = (floats: number) => ({ slot: dst.slot, offset: dst.offset + floats });
+        const list = {
+          clear: 1,
+          table: dst,
+          most: 4,
+          list: behind(8),
+          places: behind(16),
+          placesPitch: 4,
+          number: behind(24),
+        };
+        const own = {
+          GATHER: { ...common, table, tablePitch: 16 },
+          SCATTER_ADD: { ...common, src: table, srcPitch: 16 },
+          DISTINCT: { rows: 4, ids, inner: 4, idsPitch: 4, vocabulary: 4, ...list },
+        };
+        scene.builder.emit(name, own[name]);
         const program = scene.finish();
         const loaded = machine.load(encodeProgram(program));
         const io = machine.allocate(program.io);
@@ -234,6 +246,44 @@ export function memoryContract(open: () => Machine): void {
           machine.runSync(loaded, machine.allocate(program.state), io, { ioStride: 0, steps: 1, writesState: false }),
         ).toThrow(expect.objectContaining({ code: 'DATA', message: expect.stringContaining(String(id)) }));
         expect([...io.subarray(dst.offset)].every((x) => x === 0)).toBe(true);
+      }
+    });
+
+    test.each([
+      [0, 1, 5, 1],
+      [1, 1, 5, 1],
+      [12, 5, 5, 5],
+      [12, 5, 5, 9],
+      [40, 40, 60, 40],
+    ])('distinct ids: %i in rows of %i, of %i, room for %i', (rows, inner, vocabulary, most) => {
+      for (const clear of [0, 1]) {
+        const scene = new Scene(rows + clear);
+        const [idsPitch, placesPitch] = [inner + 4, inner + 1];
+        const down = Math.ceil(rows / inner);
+        const numbers = Array.from({ length: down * idsPitch }, () => Math.floor(scene.random() ** 2 * vocabulary));
+        const ids = scene.put(numbers, 'io', 'i32');
+        // Whatever stands in the table: numbers beyond the list, and places of other ids.
+        const before = Array.from({ length: vocabulary }, (_, i) => [-7, i % 3, 2 ** 31 - 1, 0][i % 4]);
+        const table = scene.put(before, 'state', 'i32');
+        const list = scene.room(most, 'io', 'i32');
+        const places = scene.room(down * placesPitch, 'io', 'i32');
+        const number = scene.room(1, 'io', 'i32');
+        const fields = {
+          rows,
+          ids,
+          inner,
+          idsPitch,
+          vocabulary,
+          table,
+          clear,
+          most,
+          list,
+          places,
+          placesPitch,
+          number,
+        };
+        scene.builder.emit('DISTINCT', fields);
+        scene.check(open());
       }
     });
 

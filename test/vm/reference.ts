@@ -228,6 +228,19 @@ class ReferenceMachine {
         });
         return;
       }
+      case 'DISTINCT': {
+        const ids = Array.from({ length: f.rows }, (_, r) => goodId(r));
+        const names = [...new Set(ids)];
+        if (f.clear) for (let v = 0; v < f.vocabulary; v++) this.set(f.table, v, -1);
+        names.forEach((x, k) => this.set(f.table, x, k));
+        for (let k = 0; k < f.most; k++) this.set(f.list, k, names[k] ?? -1);
+        ids.forEach((x, r) => {
+          const place = Math.floor(r / f.inner) * f.placesPitch + (r % f.inner);
+          this.set(f.places, place, names.indexOf(x));
+        });
+        this.set(f.number, 0, names.length);
+        return;
+      }
       case 'ONE_HOT':
         for (let r = 0; r < f.rows; r++)
           for (let c = 0; c < f.blocks * 16; c++)
@@ -335,6 +348,14 @@ class ReferenceMachine {
                 ? this.get(views[x].at, v * views[x].step + lane)
                 : registers[x - views.length][(v - v0) * 16 + lane];
             const view = views[row.memory === 'store' ? d : a];
+            if (row.name.endsWith('_INDEXED')) {
+              const i = this.get(views[b].at, r * views[b].pitch);
+              const at = i >= 0 && i < view.cols ? i * view.pitch + j * view.step + lane : null;
+              if (row.memory === 'load')
+                registers[d - views.length][(v - v0) * 16 + lane] = at === null ? 0 : this.get(view.at, at);
+              else if (at !== null) this.set(view.at, at, flat(a));
+              continue;
+            }
             if (row.memory === 'store') {
               if (j * 16 + lane < view.cols) this.set(view.at, r * view.pitch + j * view.step + lane, flat(a));
               continue;
