@@ -23,6 +23,7 @@ import type { Target } from './planned.ts';
 import type { Leaf } from './state.ts';
 import type { Plan } from './step.ts';
 import { settleTimeMajor, TIME_MAJOR, takeTimeMajor } from './time-major.ts';
+import { keepTouchedRows } from './touched-rows.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
@@ -61,7 +62,7 @@ export function lowerTrace(
 ): Lowered {
   const simple = simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM });
   const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
-  const fused = fuse(settled.graph);
+  const fused = fuse(keepTouchedRows(settled.graph));
   verifyGraph(fused);
   const laid = assignLayouts(fused, (i) => (i < outputs.length ? null : groupsOf(updates[i - outputs.length])));
   verifyGraph(laid.graph);

@@ -2,13 +2,15 @@
  * The rewrites of a scan, for any body:
  *   prune            carries, sequences, constants and outputs that nothing needs
  *   hoistInvariants  what is the same in every step is made once, before the loop
- *   hoistSums        a carried sum of products (the gradient of a weight) becomes one product over all steps, after the loop
+ *   hoistSums        a carried sum of products (the gradient of a weight) becomes one product over all steps, after the loop; so do sums by
+ *                    index (the gradient of a table)
  *   hoistInputs      a product of a sequence with a constant (`x_t W`) is made for all steps before the loop
  *   hoistOutputs     a product that only leaves the loop (`dg_t W'`) is made for all steps after it
  * Each works on a scan taken apart (`ScanParts`) whose operands stand in the graph under construction; what comes after the loop is
  * put into `after`.
  */
 import type { Graph, Node, Value } from '../ir/graph.ts';
+import { scatterAdd } from '../ops/gather.ts';
 import { matmul, matmulNT, matmulTN, precisionOf } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
@@ -251,6 +253,10 @@ function summed(
   if (node.op === 'matmul' && node.attributes.form === 'tn') {
     const [a, b] = stacks.map((s) => s());
     return (map) => matmulTN(at(a, map), at(b, map), precisionOf(node.attributes));
+  }
+  if (node.op === 'scatterAdd') {
+    const [ids, values] = stacks.map((s) => s());
+    return (map) => scatterAdd(at(ids, map), at(values, map), node.attributes.rows as number);
   }
   const axes = node.attributes.axes as readonly number[];
   if (node.op === 'sum' && !node.attributes.keepDims && axes.length && isLeading(axes)) {
