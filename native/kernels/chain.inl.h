@@ -59,13 +59,34 @@ INLINE void fillBlock(float* d, float x) {
   UNROLL for (int i = 0; i < BV; i++) *(vi*)(d + i * VW) = all;
 }
 
+/** Vector j of the row that the index of `row` names; null where it is none of the table. */
+INLINE float* indexedRow(const Operand& table, const Operand& indices, index row, index j) {
+  const index i = *(const i32*)(indices.at + row * indices.pitch);
+  return i >= 0 && i < table.cols ? table.at + i * table.pitch + j * table.step : nullptr;
+}
+
+/** Vectors between one that is read and one that is asked for: rows by index stand anywhere, so that no hardware foresees them. */
+constexpr index LOOK_AHEAD = 64;
+
+/** Asks for what the blocks to come will load: rows of the table before row `end` of the iteration. */
+INLINE void fetchIndexed(index v0, index n, index perRow, index end, const Operand& table, const Operand& indices) {
+  const index ahead = perRow < LOOK_AHEAD ? LOOK_AHEAD / perRow : 1;
+  index row = v0 / perRow + ahead, j = v0 % perRow;
+  for (; n > 0 && row < end; row++, j = 0) {
+    const index count = perRow - j < n ? perRow - j : n;
+    if (const float* p = indexedRow(table, indices, row, j))
+      for (index v = 0; v < count; v++) __builtin_prefetch(p + v * table.step);
+    n -= count;
+  }
+}
+
 /** As eachOfRows, for the rows of a table that indices name: f(memory, register), with null for a row that is not there. */
 template <class F>
 INLINE void eachOfIndexed(index v0, index n, index perRow, const Operand& table, const Operand& indices, float* r, F f) {
   index row = v0 / perRow, j = v0 % perRow;
   while (n > 0) {
-    const index count = perRow - j < n ? perRow - j : n, i = *(const i32*)(indices.at + row * indices.pitch);
-    float* p = i >= 0 && i < table.cols ? table.at + i * table.pitch + j * table.step : nullptr;
+    const index count = perRow - j < n ? perRow - j : n;
+    float* p = indexedRow(table, indices, row, j);
     for (index v = 0; v < count; v++, r += LANES) f(p ? p + v * table.step : nullptr, r);
     n -= count;
     row++;
@@ -73,7 +94,7 @@ INLINE void eachOfIndexed(index v0, index n, index perRow, const Operand& table,
   }
 }
 
-static void chainMemory(int op, index v0, index n, index perRow, const Operand& d, const Operand& a, const Operand& b) {
+static void chainMemory(int op, index v0, index n, index perRow, index end, const Operand& d, const Operand& a, const Operand& b) {
   switch (op) {
     case CHAIN_LOAD:
       eachOfRows(v0, n, perRow, a.at, a.pitch, a.step, d.now, [](float* p, float* r, index) { copyBlock(r, p); });
@@ -88,6 +109,7 @@ static void chainMemory(int op, index v0, index n, index perRow, const Operand& 
       for (index v = 0; v < n; v++) fillBlock(d.now + v * LANES, *a.at);
       break;
     case CHAIN_LOAD_INDEXED:
+      fetchIndexed(v0, n, perRow, end, a, b);
       eachOfIndexed(v0, n, perRow, a, b, d.now, [](float* p, float* r) {
         if (p) copyBlock(r, p);
         else fillBlock(r, 0);
@@ -115,7 +137,8 @@ static void chainMemory(int op, index v0, index n, index perRow, const Operand& 
 #define MAP2(expression) map2(n, AT(d), AT(a), AT(b), [](vf a, vf b) { return expression; })
 #define MAP3(expression) map3(n, AT(d), AT(a), AT(b), AT(c), [](vf a, vf b, vf c) { return expression; })
 
-static void chainBlock(const i32* ops, index count, const Operand* operands, index v0, index n, index perRow) {
+/** Rows from `end` on are not done here. */
+static void chainBlock(const i32* ops, index count, const Operand* operands, index v0, index n, index perRow, index end) {
   using namespace chain_field;
   for (index q = 0; q < count; q++, ops += ops_integers) {
     const Operand &d = operands[ops[ops_d]], &a = operands[ops[ops_a]], &b = operands[ops[ops_b]], &c = operands[ops[ops_c]];
@@ -161,7 +184,7 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
       case CHAIN_IS_FINITE: MAP1(truth((asInts(a) & 0x7f800000) != 0x7f800000)); break;
       case CHAIN_TO_FLOAT: MAP1(toFloat(asInts(a))); break;
       case CHAIN_TO_INT: MAP1(asFloats(toInteger(a))); break;
-      default: chainMemory(ops[ops_op], v0, n, perRow, d, a, b);
+      default: chainMemory(ops[ops_op], v0, n, perRow, end, d, a, b);
     }
   }
 }
@@ -183,9 +206,10 @@ static void runChain(const i32* code, float* const* slots, Span span, float* scr
   const i32 count = *view;
   if (span.first)
     for (i32 i = 0; i < viewCount; i++) operands[i].now += span.first * operands[i].step;
+  const index end = span.end / perRow;
   for (index v0 = span.first;;) {
     const index n = span.end - v0 < block ? span.end - v0 : block;
-    chainBlock(view + 1, count, operands, v0, n, perRow);
+    chainBlock(view + 1, count, operands, v0, n, perRow, end);
     if ((v0 += n) >= span.end) break;
     for (i32 i = 0; i < viewCount; i++) operands[i].now += n * operands[i].step;
   }
