@@ -357,7 +357,7 @@ struct Verifier {
   bool scatterAdd() {
     using namespace scatter_add_field;
     if (!notNegative({rows, vocabulary, blocks}) || !idsReach(rows, ids, inner, idsPitch)) return false;
-    const i64 width = multiply(at(blocks), LANES);
+    const i64 width = at(blocks) ? multiply(at(blocks), LANES) : 1;
     return reads(src, Extent().over(at(rows), at(srcPitch)).width(width)) &&
            writes(dst, Extent().over(at(vocabulary), at(dstPitch)).width(width));
   }

@@ -131,6 +131,11 @@ static bool runScatterAdd(const i32* code, float* const* slots, Span span, i32& 
   const index width = (span.end - span.first) * LANES, step = code[srcPitch], pitch = code[dstPitch];
   for (index v = 0; v < code[vocabulary]; v++)
     for (index c = 0; c < width; c += VW) store(to + v * pitch + c, vf{});
+  if (!code[blocks]) {
+    for (index v = 0; v < code[vocabulary]; v++) to[v * pitch] = 0;
+    eachId(from, {0, code[rows]}, code[inner], code[idsPitch], [&](index r, i32 id) { to[id * pitch] += source[r * step]; });
+    return true;
+  }
   if (!width) return true;
   eachId(from, {0, code[rows]}, code[inner], code[idsPitch], [&](index r, i32 id) {
     float* row = to + id * pitch;

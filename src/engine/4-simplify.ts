@@ -5,10 +5,9 @@
 import '../ops/all.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { scatterAdd } from '../ops/gather.ts';
 import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
-import { broadcastTo, concat, reshape, slice } from '../ops/shape.ts';
+import { broadcastTo, concat, reshape } from '../ops/shape.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
@@ -129,15 +128,6 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   sum: [splitReduction('sum')],
   max: [splitReduction('max')],
   min: [splitReduction('min')],
-  scatterAdd: [
-    (c) => {
-      const [ids, x] = c.x;
-      if (x.shape[x.rank - 1] !== 1) return null;
-      const rows = c.attributes.rows as number;
-      const twice = scatterAdd(ids, broadcastTo(x, [...ids.shape, 2]), rows);
-      return slice(twice, [0, 0], [rows, 1]);
-    }, // rows of one element are added two by two: the machine adds whole blocks
-  ],
   concat: [
     (c) => {
       const { node } = c.x[0].value;

@@ -131,7 +131,7 @@ export const instructions = [
   ),
   row(
     'SCATTER_ADD',
-    'dst[vocabulary, blocks*16] = 0, then dst[id_r] += src[r] in the order of r; ids as in GATHER.',
+    'dst[vocabulary, blocks*16] = 0, then dst[id_r] += src[r] in the order of r; ids as in GATHER. blocks 0: rows of one element.',
     'rows ids:ref inner idsPitch src:ref srcPitch vocabulary blocks dst:ref dstPitch',
   ),
   row(

@@ -86,7 +86,7 @@ const scatterAddOperation = defineOperation({
       src: values.at,
       srcPitch: values.layout.pitch,
       vocabulary: attributes.rows as number,
-      blocks: roundUp(y.layout.cols) / LANES,
+      blocks: y.layout.cols === 1 ? 0 : roundUp(y.layout.cols) / LANES,
       dst: y.at,
       dstPitch: y.layout.pitch,
     });

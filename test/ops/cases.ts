@@ -299,6 +299,9 @@ const lookups: Case[] = [
   entry('scatterAdd', 'repeated rows', [ids(5, 3, 7), f(3, 7, 17)], ([x, v]) => scatterAdd(x, v, 5), {
     differentiable: [false, true],
   }),
+  entry('scatterAdd', 'one column', [ids(5, 3, 7), f(3, 7, 1)], ([x, v]) => scatterAdd(x, v, 5), {
+    differentiable: [false, true],
+  }),
   entry('scatterAdd', 'nothing', [ids(5, 0), f(0, 3)], ([x, v]) => scatterAdd(x, v, 5), {
     differentiable: [false, true],
   }),

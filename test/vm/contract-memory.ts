@@ -214,6 +214,16 @@ export function memoryContract(open: () => Machine): void {
       }
     });
 
+    test.each([1, 3])('rows of one element, %i apart, are added up', (pitch) => {
+      const scene = new Scene(pitch);
+      const ids = scene.put([4, 0, 4, 1, 4, 0, 3], 'io', 'i32');
+      const src = scene.put(scene.numbers(7 * pitch));
+      const dst = scene.room(6 * pitch);
+      const rows = { rows: 7, ids, inner: 7, idsPitch: 7, src, srcPitch: pitch };
+      scene.builder.emit('SCATTER_ADD', { ...rows, vocabulary: 6, blocks: 0, dst, dstPitch: pitch });
+      scene.check(open(), () => 1e-6);
+    });
+
     test.each([-1, 4, 2147483647, -2147483648])('id %i is refused, and nothing is written', (id) => {
       for (const name of ['GATHER', 'SCATTER_ADD', 'DISTINCT'] as const) {
         const machine = open();

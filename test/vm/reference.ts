@@ -218,10 +218,10 @@ class ReferenceMachine {
       }
       case 'SCATTER_ADD': {
         const ids = Array.from({ length: f.rows }, (_, r) => goodId(r));
-        for (let v = 0; v < f.vocabulary; v++)
-          for (let n = 0; n < f.blocks * 16; n++) this.set(f.dst, v * f.dstPitch + n, 0);
+        const width = f.blocks ? f.blocks * 16 : 1;
+        for (let v = 0; v < f.vocabulary; v++) for (let n = 0; n < width; n++) this.set(f.dst, v * f.dstPitch + n, 0);
         ids.forEach((x, r) => {
-          for (let n = 0; n < f.blocks * 16; n++) {
+          for (let n = 0; n < width; n++) {
             const at = x * f.dstPitch + n;
             this.set(f.dst, at, this.get(f.dst, at) + this.get(f.src, r * f.srcPitch + n));
           }
