@@ -200,7 +200,9 @@ class Finder {
 
   void hold() {
     using namespace hold_field;
-    if (code[kind]) touch(code, src, Window().width((i64)code[blocks] * LANES), ROW, code[srcPitch], false);
+    each(sources, sources_integers, [&](const i32* s) {
+      touch(s, sources_at, Window().over(code[blocks], s[sources_step]).width(LANES), ROW, s[sources_pitch], false);
+    });
     touch(code, dst, Window().over(code[blocks], code[dstStep]).width(LANES), ROW, code[dstPitch], true);
   }
 

@@ -153,8 +153,9 @@ struct Verifier {
   bool hold() {
     using namespace hold_field;
     if (!notNegative({rows, blocks})) return false;
-    if (at(kind) != 0 && at(kind) != 1) return refuse("the kind of hold is unknown");
-    if (at(kind) && !reads(src, Extent().over(at(rows), at(srcPitch)).width(multiply(at(blocks), LANES)))) return false;
+    const i32* s = code + sources + 1;
+    for (i32 i = 0; i < code[sources]; i++, s += sources_integers)
+      if (!reach(s, sources_at, Extent().over(at(rows), s[sources_pitch]).over(at(blocks), s[sources_step]).width(LANES), READ)) return false;
     return writes(dst, Extent().over(at(rows), at(dstPitch)).over(at(blocks), at(dstStep)).width(LANES));
   }
 

@@ -34,16 +34,24 @@ INLINE void zeroRow(float* row, index blocks, index step) {
 
 static void runHold(const i32* code, float* const* slots, Span held) {
   using namespace hold_field;
-  const index blockCount = code[blocks], to = code[dstPitch], step = code[dstStep], from = code[srcPitch];
+  const index blockCount = code[blocks], to = code[dstPitch], step = code[dstStep];
+  const i32 count = code[sources];
   float* target = slots[code[dst]] + code[dst + 1];
-  const float* source = slots[code[src]] + code[src + 1];
   for (index r = held.first; r < held.end; r++) {
     float* row = target + r * to;
-    if (!code[kind]) {
+    if (!count) {
       zeroRow(row, blockCount, step);
       continue;
     }
-    for (index j = 0; j < blockCount; j++)
-      UNROLL for (int i = 0; i < BV; i++) store(row + j * step + i * VW, load(source + r * from + j * LANES + i * VW));
+    // A block at a time, so that the target may be one of the sources.
+    for (index j = 0; j < blockCount; j++) {
+      const i32* s = code + sources + 1;
+      vf sum[BV] = {};
+      for (i32 n = 0; n < count; n++, s += sources_integers) {
+        const float* from = slots[s[sources_at]] + s[sources_at + 1] + r * s[sources_pitch] + j * s[sources_step];
+        UNROLL for (int i = 0; i < BV; i++) sum[i] = n ? sum[i] + load(from + i * VW) : load(from + i * VW);
+      }
+      UNROLL for (int i = 0; i < BV; i++) store(row + j * step + i * VW, sum[i]);
+    }
   }
 }

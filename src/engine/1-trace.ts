@@ -15,7 +15,7 @@ export interface StepBuilder {
    * A value that is fed at each step. `orderedRows`: a mask [B, T] or ids whose padding is 0, with the rows so ordered that at each time the
    * rows that are not zero stand first; loops then leave out the others.
    */
-  input(name: string, shape: Shape, dtype?: DType, options?: { orderedRows?: boolean }): Tensor;
+  input(name: string, shape: Shape, dtype?: DType, options?: { orderedRows?: boolean; padding?: number }): Tensor;
   constant(data: number | ArrayLike<number>, shape?: Shape, dtype?: DType): Tensor;
 }
 
@@ -55,9 +55,9 @@ export function traceStep(
       }
       return new Tensor(graph, value);
     },
-    input(key, shape, dtype = 'f32', { orderedRows = false } = {}) {
+    input(key, shape, dtype = 'f32', { orderedRows = false, padding = 0 } = {}) {
       if (inputs.has(key)) fail('ARGUMENT', name, 'one input of each name', `a second ${key}`);
-      const value = graph.input(key, { dtype, shape }, { kind: 'io', ...(orderedRows && { orderedRows }) });
+      const value = graph.input(key, { dtype, shape }, { kind: 'io', ...(orderedRows && { orderedRows, padding }) });
       inputs.set(key, value);
       return new Tensor(graph, value);
     },

@@ -29,6 +29,10 @@ import { behindPointwise, transposeRules } from './transposes.ts';
 /** The operand itself where it has the shape of the result. */
 const whole = (t: Tensor, c: Candidate) => (sameShape(t.shape, c.outputs[0].type.shape) ? t : null);
 
+/** The same; a number is broadcast to that shape. */
+const chosen = (t: Tensor, c: Candidate) =>
+  whole(t, c) ?? (everywhere(t) === null ? null : broadcastTo(t, c.outputs[0].type.shape));
+
 function dropNeutral(c: Candidate, value: number, sides: readonly number[]): Tensor | null {
   for (const i of sides) if (everywhere(c.x[i]) === value) return whole(c.x[1 - i], c);
   return null;
@@ -113,8 +117,8 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   neg: [(c) => (c.x[0].value.node.op === 'neg' ? tensorOf(c.graph, c.x[0].value.node.inputs[0]) : null)], // --x -> x
   select: [
     (c) => (c.x[1].value === c.x[2].value ? whole(c.x[1], c) : null), // c ? x : x -> x
-    (c) => (everywhere(c.x[0]) === 1 ? whole(c.x[1], c) : null), // 1 ? x : y -> x
-    (c) => (everywhere(c.x[0]) === 0 ? whole(c.x[2], c) : null), // 0 ? x : y -> y
+    (c) => (everywhere(c.x[0]) === 1 ? chosen(c.x[1], c) : null), // 1 ? x : y -> x
+    (c) => (everywhere(c.x[0]) === 0 ? chosen(c.x[2], c) : null), // 0 ? x : y -> y
   ],
   stopGradient: [(c) => c.x[0]], // after differentiation it means nothing
   reshape: [
@@ -239,7 +243,15 @@ class Pass {
     const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
     const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
     const before = sizes();
-    const context: LoopContext = { graph, parts, after: [], aliases: [], isUsed, readersOf };
+    const context: LoopContext = {
+      graph,
+      parts,
+      after: [],
+      aliases: [],
+      isUsed,
+      readersOf,
+      isSame: (before, now) => map.get(before) === now,
+    };
     prune(context);
     const pruned = before !== sizes();
     if (pruned) this.changed = true;

@@ -9,7 +9,7 @@
 import { UnrolledError } from '../core/errors.ts';
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { countsOfReaders, countsOfStack } from './active-rows.ts';
+import { countsOfReaders, countsOfStack, countsOfZeros } from './active-rows.ts';
 import { hoistInvariants, terms } from './loops.ts';
 import { isChained, isElementwise, isPointwise, iterationShape, operandKind } from './operands.ts';
 import {
@@ -77,8 +77,8 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const init = row ?? matrix ?? null;
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
     const rest = others.filter((v) => v !== init);
-    const zero =
-      factors.length === 1 && kind === 'zero' && !rest.length ? countsOfStack(factors[0].node.inputs[0]) : null;
+    const zeros = factors.map((v) => countsOfStack(v.node.inputs[0]));
+    const zero = kind === 'zero' && !rest.length && zeros.every((counts) => counts === zeros[0]) ? zeros[0] : null;
     const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readers.get(root) ?? []);
     const wide = cols > 1 && root.type.shape.length === 3;
     plans.set(root, { root, factors, init, kind, rest, counts: wide ? (unread ?? zero) : null, fill: !unread });
@@ -167,8 +167,9 @@ function formSums(graph: Graph): Graph {
       const sums = members.filter((n) => !isOuter(n));
       const right = rightOf(members[0]);
       const { shape } = right.type;
-      const counts = shape.length === 3 && shape[2] > 1 ? countsOfStack(right) : null;
-      const inputs = [right, ...outer.map((n) => n.inputs[0]), ...(counts ? [counts] : [])].map((v) => mapped(map, v));
+      const left = outer.map((n) => n.inputs[0]);
+      const counts = shape.length === 3 && shape[2] > 1 ? countsOfZeros(right, left) : null;
+      const inputs = [right, ...left, ...(counts ? [counts] : [])].map((v) => mapped(map, v));
       const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [sums[0].outputs[0].type] : [])];
       const made = next.add(
         'productTN',
@@ -435,7 +436,8 @@ function packsOutside(graph: Graph): Graph {
       return;
     }
     const parts = scanParts(node, (v) => mapped(map, v));
-    hoistInvariants({ graph: next, parts, after: [], aliases: [], isUsed: () => true, readersOf: () => [] });
+    const alone = { isUsed: () => true, readersOf: () => [], isSame: () => false };
+    hoistInvariants({ graph: next, parts, after: [], aliases: [], ...alone });
     joinScan(next, parts, map, node.path);
   });
 }

@@ -5,12 +5,13 @@ import { Init, LANES, Precision } from '../ir/kernels.ts';
 import { type CopyDimension, columnRuns, copyDimensions, layoutOf, productTNScratch, roundUp } from '../ir/lower.ts';
 import type { Fields, Reference } from '../ir/program.ts';
 import { operationOf } from '../ops/op.ts';
-import { countsOf } from './active-rows.ts';
+import { countsOf, holds } from './active-rows.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
 import { replacesRows } from './operands.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
 import type { PlannedGraph, PlannedScan } from './planned.ts';
+import { scanParts } from './rewrite.ts';
 import { viewOf, viewOps } from './views.ts';
 
 export interface EmitContext {
@@ -383,32 +384,44 @@ class Emitter {
     });
   }
 
-  /** What a loop with active rows does for the others: carries go on, and stacks that somebody reads there are zero. */
+  /**
+   * What a loop with active rows does for the others: carries go on, stacks that somebody reads there are zero, and to both comes what is
+   * held for them. What is stacked comes first, since carries may be renewed in their place, and zeros last, since a stack may stand over
+   * a sequence that is read.
+   */
   private hold(node: Node, planned: PlannedScan, counts: Value): void {
-    const { body, carries } = scanAttributes(node);
-    const done = new Set<Value>();
-    body.outputs.forEach((v, i) => {
+    const { carries, stacked } = scanParts(node);
+    const inside = (v: Value) => planned.body.places.get(v) as Place;
+    const writes: { target: Place; sources: Place[]; order: number }[] = [];
+    [...carries, ...stacked].forEach(({ inner, held = [] }, i) => {
+      // A stack of carries has no target of its own.
       const target = planned.targets[i]?.place;
-      const from = i < carries ? (planned.body.places.get(body.inputs[i]) as Place) : null;
-      if (!target || done.has(v) || (from && samePlace(from, target))) return;
-      done.add(v);
-      if (!from && this.isUnreadBeside(node, i, counts)) return;
-      const { rows, groups, cols, pitch, step } = target.footing;
-      const blocks = (groups * roundUp(cols / groups)) / LANES;
-      const dst = this.listing.at(target);
-      const src = from ? this.listing.at(from) : dst;
-      const srcPitch = from ? from.footing.pitch : 0;
-      this.listing.emit('HOLD', {
-        kind: from ? 1 : 0,
-        rows,
-        blocks,
-        dst,
-        dstPitch: pitch,
-        dstStep: step,
-        src,
-        srcPitch,
-      });
+      const isStack = i >= carries.length;
+      if (!target || (isStack && this.isUnreadBeside(node, i, counts))) return;
+      const sources = [...(isStack ? [] : [inner]), ...held].map(inside);
+      const order = !isStack ? 1 : sources.length ? 0 : 2;
+      if (sources.length !== 1 || !samePlace(sources[0], target)) writes.push({ target, sources, order });
     });
+    for (const { target, sources } of writes.sort((a, b) => a.order - b.order)) {
+      const { rows, groups, cols, pitch, step } = target.footing;
+      this.listing.emit(
+        'HOLD',
+        {
+          rows,
+          blocks: (groups * roundUp(cols / groups)) / LANES,
+          dst: this.listing.at(target),
+          dstPitch: pitch,
+          dstStep: step,
+        },
+        {
+          sources: sources.map((place) => ({
+            at: this.listing.at(place),
+            pitch: place.footing.pitch,
+            step: place.footing.step,
+          })),
+        },
+      );
+    }
   }
 
   /** Whether all that read a stack leave out the rows that the loop leaves out. */
@@ -419,7 +432,7 @@ class Emitter {
     return graph.nodes.every(
       (n) =>
         !n.inputs.includes(value) ||
-        countsOf(n) === counts ||
+        (countsOf(n) === counts && !holds(n, value)) ||
         (n.attributes.counted && n.inputs[n.inputs.length - 1] === counts),
     );
   }

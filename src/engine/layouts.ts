@@ -196,7 +196,7 @@ class Layouter {
   }
 
   private scan(node: Node, graph: Graph, map: Mapping, old: Graph): void {
-    const { body, carries } = scanAttributes(node);
+    const { body, carries, held = [] } = scanAttributes(node);
     const outer = node.inputs.map((v) => this.of(mapped(map, v)));
     const isZero = (v: Value) => v.node.op === 'broadcast' || v.node.op === 'constant';
     const accepts = (i: number, parts: number) => i >= carries && this.accepts(node.outputs[i], parts, old);
@@ -213,10 +213,18 @@ class Layouter {
     // A carry that starts at zero takes the order that its step gives it.
     for (let i = 0; i < carries; i++) if (isZero(node.inputs[i])) outer[i] = this.of(laid.outputs[i]);
     laid = layOut();
+    // What is added to a value in rows that are left out stands in its order.
+    for (let k = 0; k < held.length; k += 2)
+      outer[held[k + 1]] = held[k] < carries ? outer[held[k]] : this.of(laid.outputs[held[k]]);
+    if (held.length) laid = layOut();
     const parts = scanParts({ ...node, attributes: { ...node.attributes, body: laid } }, (v) => mapped(map, v));
     parts.carries.forEach((carry, i) => {
       carry.init = relayout(graph, this.groups, carry.init, outer[i]);
       carry.next = relayout(laid, this.groups, carry.next, outer[i]);
+    });
+    parts.sequences.forEach((s, i) => {
+      if (held.some((v, k) => k % 2 && v === carries + i))
+        s.outer = relayout(graph, this.groups, s.outer, outer[carries + i]);
     });
     const made = joinScan(graph, parts, map, node.path);
     scanAttributes(made).body.outputs.forEach((v, i) => this.give(made.outputs[i], this.of(v)));

@@ -27,6 +27,8 @@ export interface LoopContext {
   readonly isUsed: (result: Value) => boolean;
   /** Nodes of the graph before that read a result. */
   readonly readersOf: (result: Value) => readonly Node[];
+  /** Whether a value of the graph before has become one of the graph under construction. */
+  readonly isSame: (before: Value, now: Value) => boolean;
 }
 
 function substitute(body: Graph, from: Value, to: Value): void {
@@ -38,6 +40,16 @@ function substituteParts(parts: ScanParts, from: Value, to: Value): void {
   substitute(parts.body, from, to);
   for (const carry of parts.carries) if (carry.next === from) carry.next = to;
   for (const stacked of parts.stacked) if (stacked.inner === from) stacked.inner = to;
+  for (const part of [...parts.carries, ...parts.stacked])
+    if (part.held?.includes(from)) part.held = part.held.map((v) => (v === from ? to : v));
+}
+
+/** What the new carries and the stacked outputs are made of. */
+function results({ carries, stacked }: Pick<ScanParts, 'carries' | 'stacked'>): Value[] {
+  return [
+    ...carries.flatMap(({ next, held = [] }) => [next, ...held]),
+    ...stacked.flatMap(({ inner, held = [] }) => [inner, ...held]),
+  ];
 }
 
 /** Body inputs that the given values need. */
@@ -61,7 +73,7 @@ export function prune(context: LoopContext): void {
 
   // A carry that never changes is a constant.
   parts.carries = parts.carries.filter((carry) => {
-    if (carry.next !== carry.inner) return true;
+    if (carry.next !== carry.inner || carry.held?.length) return true;
     parts.constants.push({ outer: carry.init, inner: carry.inner });
     if (carry.result) alias(carry.result, () => carry.init);
     return false;
@@ -72,12 +84,12 @@ export function prune(context: LoopContext): void {
     const { inner, result } = stacked;
     if (!result) return false;
     const sequence = parts.sequences.find((s) => s.inner === inner);
-    if (sequence) {
+    if (sequence && !parts.active) {
       alias(result, () => sequence.outer);
       return false;
     }
     const same = first.get(inner);
-    if (same?.result) {
+    if (same?.result && !same.held?.length && !stacked.held?.length) {
       const kept = same.result;
       aliases.push((map) => map.set(result, mapped(map, kept)));
       return false;
@@ -86,9 +98,11 @@ export function prune(context: LoopContext): void {
     return true;
   });
   // Carries that no output needs, also not through other carries.
-  const live = new Set(parts.carries.filter((c) => c.result));
+  // A stack of a carry repeats it in rows that an active loop leaves out, also where no step needs it.
+  const isStacked = (value: Value) => parts.active !== null && parts.stacked.some((s) => s.inner === value);
+  const live = new Set(parts.carries.filter((c) => c.result || isStacked(c.next)));
   for (;;) {
-    const needed = inputsOf([...[...live].map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+    const needed = inputsOf(results({ carries: [...live], stacked: parts.stacked }));
     const before = live.size;
     for (const carry of parts.carries) if (needed.has(carry.inner)) live.add(carry);
     if (live.size === before) break;
@@ -105,7 +119,7 @@ export function prune(context: LoopContext): void {
   };
   parts.sequences = merge(parts.sequences);
   parts.constants = merge(parts.constants);
-  const needed = inputsOf([...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+  const needed = inputsOf(results(parts));
   parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
   parts.constants = parts.constants.filter((c) => needed.has(c.inner) && !inlineScalar(parts, c));
   closeBody(parts);
@@ -171,7 +185,7 @@ function copyConstant(graph: Graph, v: Value): Value {
 }
 
 function dropUnused(parts: ScanParts): void {
-  const needed = inputsOf([...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)]);
+  const needed = inputsOf(results(parts));
   parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
   parts.constants = parts.constants.filter((c) => needed.has(c.inner));
   closeBody(parts);
@@ -218,7 +232,8 @@ export function hoistSums(context: LoopContext): boolean {
   const uses = useCounts(parts.body);
   let changed = false;
   for (const carry of parts.carries) {
-    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1 || !carry.result) continue;
+    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1 || !carry.result || carry.held?.length)
+      continue;
     const list = terms(carry.next, uses);
     if (list.length < 2 || list.filter((v) => v === carry.inner).length !== 1) continue;
     const contributions = list.filter((v) => v !== carry.inner);
@@ -348,6 +363,7 @@ export function hoistOutputs(context: LoopContext): boolean {
     const { node } = stacked.inner;
     if (node.op !== 'matmul' || node.attributes.form === 'tn' || uses.get(stacked.inner) !== 1 || !stacked.result)
       continue;
+    if (stacked.held?.length) continue;
     const weight = constantOf.get(node.inputs[1]);
     if (!weight) continue;
     const rows = stackOf(context, node.inputs[0]);

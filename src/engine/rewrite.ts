@@ -139,12 +139,12 @@ function hex(x: number): string {
   return scratch[0].toString(16);
 }
 
-/** A scan with parts changed; keeps inputs, body and attributes consistent. */
+/** A scan with parts changed; keeps inputs, body and attributes consistent. `held`: inputs of the body that are added in rows left out. */
 export interface ScanParts {
-  carries: { init: Value; inner: Value; next: Value; result: Value | null }[];
+  carries: { init: Value; inner: Value; next: Value; result: Value | null; held?: readonly Value[] }[];
   sequences: { outer: Value; inner: Value }[];
   constants: { outer: Value; inner: Value }[];
-  stacked: { inner: Value; result: Value | null }[];
+  stacked: { inner: Value; result: Value | null; held?: readonly Value[] }[];
   body: Graph;
   length: number;
   reverse: boolean;
@@ -156,9 +156,11 @@ export interface ScanParts {
 
 /** Takes a scan apart; `outer` maps its operands (identity by default). */
 export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): ScanParts {
-  const { body, length, reverse, carries, sequences, active, segments = false } = scanAttributes(node);
+  const { body, length, reverse, carries, sequences, active, segments = false, held = [] } = scanAttributes(node);
   const input = (i: number) => ({ outer: outer(node.inputs[i]), inner: body.inputs[i] });
   const count = body.inputs.length;
+  const heldBy = (output: number) =>
+    held.flatMap((of, k) => (k % 2 || of !== output ? [] : [body.inputs[held[k + 1]]]));
   return {
     active: active ? outer(node.inputs[count]) : null,
     body,
@@ -170,10 +172,15 @@ export function scanParts(node: Node, outer: (v: Value) => Value = (v) => v): Sc
       inner: body.inputs[i],
       next: body.outputs[i],
       result: node.outputs[i],
+      held: heldBy(i),
     })),
     sequences: range(carries, carries + sequences).map(input),
     constants: range(carries + sequences, count).map(input),
-    stacked: range(carries, node.outputs.length).map((i) => ({ inner: body.outputs[i], result: node.outputs[i] })),
+    stacked: range(carries, node.outputs.length).map((i) => ({
+      inner: body.outputs[i],
+      result: node.outputs[i],
+      held: heldBy(i),
+    })),
   };
 }
 
@@ -183,6 +190,9 @@ export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: str
   body.inputs.length = 0;
   body.inputs.push(...carries.map((c) => c.inner), ...sequences.map((s) => s.inner), ...constants.map((c) => c.inner));
   body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
+  const held = [...carries, ...stacked].flatMap(({ held: values = [] }, i) =>
+    values.flatMap((v) => [i, body.inputs.indexOf(v)]),
+  );
   const node = graph.add(
     'scan',
     [
@@ -198,6 +208,7 @@ export function joinScan(graph: Graph, parts: ScanParts, map: Mapping, path: str
       carries: carries.length,
       sequences: sequences.length,
       ...(active && { active: true }),
+      ...(held.length && { held }),
       ...(segments && { segments }),
     },
     [

@@ -51,7 +51,8 @@ export interface Node {
 /**
  * Attributes of a `scan` node. Body inputs: carries, then slices of the sequences, then constants. Body outputs: new carries, then stacked outputs.
  * An `active` scan has one operand more, i32 [T]: step t computes the first so many rows (of the first axis of every value of the body)
- * alone. For the other rows carries stay as they are, and stacked outputs are zero, or the carry where the output is one.
+ * alone. For the other rows carries stay as they are, and stacked outputs are zero, or the carry where the output is one; to that come the
+ * rows of the body's inputs that `held` names, as pairs (output, input): the state gathers what the steps that are left out give it.
  * A scan over `segments` has loops in its body, each over a stretch of the time of a longer loop; what they stack stays in its pass.
  */
 export interface ScanAttributes {
@@ -61,6 +62,7 @@ export interface ScanAttributes {
   readonly carries: number;
   readonly sequences: number;
   readonly active?: boolean;
+  readonly held?: readonly number[];
   readonly segments?: boolean;
 }
 
@@ -167,8 +169,14 @@ export function verifyGraph(graph: Graph): void {
 }
 
 function verifyScan(graph: Graph, node: Node): void {
-  const { body, length, carries, sequences, active } = scanAttributes(node);
+  const { body, length, carries, sequences, active, held = [] } = scanAttributes(node);
   verifyGraph(body);
+  if (held.length && !active) broken(graph, 'a scan holds rows and leaves none out');
+  for (let i = 0; i < held.length; i += 2) {
+    const [out, input] = [body.outputs[held[i]], body.inputs[held[i + 1]]];
+    if (!out || !input || !sameShape(out.type.shape, input.type.shape))
+      broken(graph, 'a scan holds rows of another shape');
+  }
   if (body.inputs.length !== node.inputs.length - (active ? 1 : 0))
     broken(graph, 'a scan and its body differ in inputs');
   if (body.outputs.length !== node.outputs.length) broken(graph, 'a scan and its body differ in outputs');

@@ -68,8 +68,9 @@ export const instructions = [
   row('NEXT', 'The end of a loop body.', ''),
   row(
     'HOLD',
-    'In a loop with active rows: rows m..rows of dst become those of src (kind 1) or zero (kind 0). A row is blocks*16 floats; block j stands at j*dstStep. No rows where none are active is legal.',
-    'kind rows blocks dst:ref dstPitch dstStep src:ref srcPitch',
+    'In a loop with active rows: rows m..rows of dst become the sums of those of the sources, added in their order; zero where there is none. A row is blocks*16 floats; block j stands at j*dstStep in dst and at j*step in a source. dst may be a source itself. No rows where none are active is legal.',
+    'rows blocks dst:ref dstPitch dstStep',
+    { sources: 'at:ref pitch step' },
   ),
   row(
     'PRODUCT',

@@ -81,6 +81,8 @@ export interface LayerDefinition<T extends OptionTable = OptionTable> {
   /** What the layer computes on: `i32` where it looks things up by index. */
   readonly inputType?: Tensor['dtype'];
   inputRange?(config: OptionsOut<T>): InputRange | null;
+  /** Steps of the input that hold nothing but this number are masked. Default null: none. */
+  paddingValue?(config: OptionsOut<T>): number | null;
   /** Per input, where they differ; `any` takes both. Default: `inputType` for all. */
   inputTypes?(config: OptionsOut<T>): readonly (Tensor['dtype'] | 'any')[];
   /** Per input, where they differ. Default: `inputRange` for the first. */

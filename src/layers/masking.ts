@@ -17,6 +17,7 @@ export const masking = defineLayer({
     /** Default 0. */
     maskValue: finiteNumber(0),
   },
+  paddingValue: ({ maskValue }) => maskValue,
   weights: () => [],
   outputs: (_config, [shape]) => [shape],
   call({ maskValue }, { inputs: [x], masks: [given] }) {

@@ -4,7 +4,7 @@ import { sizeOf } from '../core/shape.ts';
 import type { FeedValue } from '../engine/compile.ts';
 import { batchRows, type Column, type Samples } from './data.ts';
 import type { Network } from './network.ts';
-import { orderRows, type Padding, paddingOf } from './ordering.ts';
+import { type OrderedRows, orderRows, type Padding, paddingsOf } from './ordering.ts';
 import { type BatchShapes, feedNames, shapesKey } from './steps.ts';
 import type { Trainer } from './trainer.ts';
 
@@ -94,31 +94,31 @@ export interface ReadyBatch {
 export class Cut {
   readonly set: Samples;
   private readonly trainer: Trainer | null;
-  private readonly padding: Padding | null;
+  private readonly paddings: readonly Padding[];
   private readonly perSample: number;
   /** Shapes and key by size and ordering: a pass has few kinds of batches, and many batches. */
-  private readonly kinds = new Map<number, { readonly shapes: BatchShapes; readonly key: string }>();
+  private readonly kinds = new Map<string, { readonly shapes: BatchShapes; readonly key: string }>();
 
   /** @param keepsRows the rows of a batch must stay where they are: stateful layers go on in the next batch */
   constructor(set: Samples, trainer: Trainer | null, keepsRows: boolean) {
     this.set = set;
     this.trainer = trainer;
-    this.padding = keepsRows ? null : paddingOf(set);
+    this.paddings = keepsRows ? [] : paddingsOf(set);
     this.perSample = bytesPerSample(set);
   }
 
   /** @param order of all samples; null: as they are */
   batch(range: { readonly from: number; readonly to: number }, order: Int32Array | null): ReadyBatch {
-    const { set, trainer, padding } = this;
+    const { set, trainer, paddings } = this;
     const { from, to } = range;
     const samples = to - from;
-    const rows =
-      padding &&
-      orderRows(padding, order ? order.slice(from, to) : Int32Array.from({ length: samples }, (_, i) => from + i));
+    const given = () => order?.slice(from, to) ?? Int32Array.from({ length: samples }, (_, i) => from + i);
+    const ordered = paddings.length ? orderRows(paddings, given()) : null;
+    const rows = ordered?.rows ?? null;
     return {
       from,
       samples,
-      ...this.kindOf(samples, rows !== null),
+      ...this.kindOf(samples, ordered),
       bytes: this.perSample * samples,
       rows,
       trainer,
@@ -128,8 +128,11 @@ export class Cut {
     };
   }
 
-  private kindOf(samples: number, orderedRows: boolean): { readonly shapes: BatchShapes; readonly key: string } {
-    const at = orderedRows ? -samples : samples;
+  private kindOf(
+    samples: number,
+    orderedRows: OrderedRows | null,
+  ): { readonly shapes: BatchShapes; readonly key: string } {
+    const at = `${samples} ${orderedRows?.key}`;
     let kind = this.kinds.get(at);
     if (!kind) {
       const shapes = { ...shapesOf(this.set, { from: 0, to: samples }), orderedRows };

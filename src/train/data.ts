@@ -27,6 +27,8 @@ export interface Column {
   /** Of one sample. */
   readonly shape: Shape;
   readonly data: NdArrayData;
+  /** Of an input: steps that hold nothing but this number are padding. */
+  readonly padding?: number | null;
 }
 
 export interface Samples {
@@ -168,9 +170,9 @@ export function inputColumns(network: Network, arrays: readonly NdArray[], mask:
     if (input.range) {
       const next = `Layer '${input.range.layer}' has inputDim ${input.range.below}; raise it, or limit the vocabulary of the data.`;
       const checked = indices(array, input.range.below, name, 'an index', next);
-      return column(array, input.dtype === 'i32' ? checked : asFloats(array.data));
+      return { ...column(array, input.dtype === 'i32' ? checked : asFloats(array.data)), padding: input.padding };
     }
-    return column(array, asFloats(array.data));
+    return { ...column(array, asFloats(array.data)), padding: input.padding };
   });
   const masks =
     mask === undefined || mask === null ? inputs.map(() => null) : maskColumns(network, arrays, mask, where);
@@ -327,7 +329,7 @@ export function splitSamples(set: Samples, share: number, where: string): [Sampl
 
 function rows(set: Samples, from: number, to: number): Samples {
   const cut = (c: Column): Column => ({
-    shape: c.shape,
+    ...c,
     data: c.data.subarray(from * sizeOf(c.shape), to * sizeOf(c.shape)) as NdArrayData,
   });
   return {

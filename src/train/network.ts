@@ -58,6 +58,8 @@ export interface NetworkInput {
   readonly dtype: DType;
   /** The tightest limit of the layers that take it. */
   readonly range: (InputRange & { readonly layer: string }) | null;
+  /** Steps that hold nothing but this number are padding for a layer that takes it; of indices it is 0. */
+  readonly padding: number | null;
 }
 
 export interface Network {
@@ -136,7 +138,11 @@ export function inputOf(placed: readonly PlacedLayer[], calls: readonly Call[], 
     definition.inputTypes ? definition.inputTypes(config)[slot] : (definition.inputType ?? 'f32'),
   );
   const indices = types.includes('i32') && !types.includes('f32');
-  return { call, name, shape: calls[call].shapes[0], dtype: indices ? 'i32' : 'f32', range: ranges[0] ?? null };
+  const [padding = indices ? 0 : null] = takers.flatMap(({ layer: { definition, config }, slot }) =>
+    slot === 0 ? (definition.paddingValue?.(config) ?? []) : [],
+  );
+  const dtype = indices ? 'i32' : 'f32';
+  return { call, name, shape: calls[call].shapes[0], dtype, range: ranges[0] ?? null, padding };
 }
 
 export interface ForwardResult {

@@ -18,6 +18,7 @@ import { keyedRandom, type Network, traceNetwork } from './network.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import { optimizedWeight } from './optimizers/slots.ts';
 import { slotsOf, traceOptimizer } from './optimizers/step.ts';
+import type { OrderedRows } from './ordering.ts';
 import { stateLeaf } from './states.ts';
 import { freshSteps, type WindowShape, windowMemory, windowObjective } from './windows.ts';
 
@@ -28,8 +29,8 @@ export interface BatchShapes {
   readonly masks: readonly boolean[];
   /** Axes of the sample weights of every output; 0: none. */
   readonly weightRanks: readonly number[];
-  /** The rows come longest first, so that loops leave out their padding. */
-  readonly orderedRows?: boolean;
+  /** Which inputs and masks come with their rows so ordered that loops leave out their padding. Missing: none. */
+  readonly orderedRows?: OrderedRows | null;
   /** What the loops over time keep for their derivative. Default `full`. */
   readonly memory?: TimeMemory;
   /** The sequences are a window of longer ones. */
@@ -56,7 +57,8 @@ export const feedNames = {
 export function shapesKey({ inputs, masks, weightRanks, orderedRows, memory = 'full', window }: BatchShapes): string {
   const part = window ? ` window ${window.fresh}/${window.kept}` : '';
   const kept = memory === 'full' ? '' : ` memory ${memory}`;
-  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRanks}${orderedRows ? ' ordered' : ''}${kept}${part}`;
+  const rows = orderedRows ? ` ordered ${orderedRows.key}` : '';
+  return `${inputs.map((s, i) => s.join('x') + (masks[i] ? 'm' : '')).join(',')} w${weightRanks}${rows}${kept}${part}`;
 }
 
 interface Traced {
@@ -98,13 +100,17 @@ export function forward(
   point: (path: string) => Tensor | null = () => null,
   windows: InTimePlan | null = null,
 ): Traced {
-  const ordered = { orderedRows: shapes.orderedRows ?? false };
-  const inputs = network.inputs.map(({ dtype }, i) => {
-    // Of a model's input and its mask, the one that tells the padding is ordered.
-    return b.input(feedNames.input(i), shapes.inputs[i], dtype, dtype === 'i32' && !shapes.masks[i] ? ordered : {});
-  });
+  const ordered = (which: 'inputs' | 'masks', i: number) => shapes.orderedRows?.[which][i] ?? false;
+  const inputs = network.inputs.map(({ dtype, padding }, i) =>
+    b.input(feedNames.input(i), shapes.inputs[i], dtype, {
+      orderedRows: ordered('inputs', i),
+      ...(padding !== null && { padding }),
+    }),
+  );
   const masks = inputs.map((x, i) =>
-    shapes.masks[i] ? b.input(feedNames.mask(i), x.shape.slice(0, 2), 'f32', ordered) : null,
+    shapes.masks[i]
+      ? b.input(feedNames.mask(i), x.shape.slice(0, 2), 'f32', { orderedRows: ordered('masks', i) })
+      : null,
   );
   const key = training ? b.input(feedNames.key, [2], 'i32') : null;
   const weights = new Map<string, Tensor>();

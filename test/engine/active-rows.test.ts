@@ -124,6 +124,31 @@ describe.skipIf(machine.traits.host === 'oracle')('active rows', () => {
     },
   );
 
+  test('returned sequences: the loops do one product and one chain, and hold the other rows', () => {
+    const sizes = { batch: 8, time: 4, features: 16, units: 16 };
+    const space = spaceOf(machine, stepCells.lstm, sizes);
+    space.declare('table', [vocabulary, sizes.features]);
+    const padding: Padding = { side: 'right', ordered: true, reverse: false, sequences: true };
+    const text = compileStep(space, 'lstm', maskedStep('lstm', sizes, padding)).explain();
+    const program = text.split('\n').map((line) => line.trim());
+    const from = program.findIndex((line) => line.startsWith('LOOP'));
+    const loops: string[][] = [];
+    for (const line of program.slice(from)) {
+      if (line.startsWith('LOOP')) loops.push([]);
+      if (/^(LOOP|PRODUCT|CHAIN|COPY|HOLD|NEXT)\b/.test(line)) loops[loops.length - 1].push(line.split(' ')[0]);
+      else if (line.startsWith('| sources')) loops[loops.length - 1].push('source');
+      if (line === 'NEXT') loops.push([]);
+    }
+    const bodies = loops.filter((loop) => loop[0] === 'LOOP');
+    // Forward the states go on in their stacks; backward what comes in to the state of a left out step is added to its gradient.
+    expect(bodies).toEqual([
+      ['LOOP', 'PRODUCT', 'CHAIN', 'HOLD', 'source', 'HOLD', 'source', 'NEXT'],
+      ['LOOP', 'CHAIN', 'PRODUCT', 'HOLD', 'source', 'source', 'NEXT'],
+    ]);
+    expect(text.match(/LOOP .*activeRows=8/g)).toHaveLength(2);
+    expect(text).toMatch(/PRODUCT_TN .*groups=4 groupRows=8/);
+  });
+
   test('the loops of a masked layer name their active rows, if the rows are ordered', () => {
     const sizes = { batch: 8, time: 4, features: 5, units: 16 };
     const text = (ordered: boolean) => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NdArray } from '../../src/core/array.ts';
 import { layers } from '../../src/layers/all.ts';
-import { orderRows, paddingOf } from '../../src/train/ordering.ts';
+import { orderRows, paddingsOf } from '../../src/train/ordering.ts';
 import { sequential } from '../../src/train/sequential.ts';
 import { openMachine } from '../../src/vm/open.ts';
 
@@ -24,23 +24,68 @@ describe('padding', () => {
     [0, 0, 0, 0, 0, 0],
     [1, 0, 2, 0, 0, 0],
   ];
-  const padding = paddingOf(setOf(rows));
+  const paddings = paddingsOf(setOf(rows));
+  const [padding] = paddings;
 
-  test('lengths and sides: right 1, left 2, both 3, holes 0', () => {
-    expect(Array.from(padding?.lengths ?? [])).toEqual([2, 3, 6, 0, 3]);
-    expect(Array.from(padding?.sides ?? [])).toEqual([1, 2, 3, 3, 0]);
+  test('the steps that count', () => {
+    expect(Array.from(padding.counts)).toEqual([2, 3, 6, 0, 2]);
   });
 
-  test('longest first where all rows are padded on one side', () => {
-    if (!padding) throw new Error('there is padding');
-    expect(Array.from(orderRows(padding, Int32Array.of(3, 0, 2)) ?? [])).toEqual([2, 0, 3]);
-    expect(orderRows(padding, Int32Array.of(0, 1))).toBeNull();
-    expect(orderRows(padding, Int32Array.of(0, 4))).toBeNull();
-    expect(orderRows(padding, Int32Array.of(2))).toBeNull();
+  test('longest first where no row has a step that a longer one has not', () => {
+    expect(Array.from(orderRows(paddings, Int32Array.of(3, 0, 2))?.rows ?? [])).toEqual([2, 0, 3]);
+    expect(orderRows(paddings, Int32Array.of(0, 1))).toBeNull();
+    expect(orderRows(paddings, Int32Array.of(0, 4))).toBeNull();
+    expect(Array.from(orderRows(paddings, Int32Array.of(4, 3, 2))?.rows ?? [])).toEqual([2, 4, 3]);
+    expect(orderRows(paddings, Int32Array.of(2))).toBeNull();
   });
 
   test('data without padding has none', () => {
-    expect(paddingOf(setOf([[1, 2, 3, 4, 5, 6]]))).toBeNull();
+    expect(paddingsOf(setOf([[1, 2, 3, 4, 5, 6]]))).toEqual([]);
+    expect(paddingsOf(setOf([rows[2], rows[2]]))).toEqual([]);
+  });
+
+  test('steps of features that hold nothing but the number that is masked', () => {
+    const steps = [
+      [5, 5, -1, 5, -1, -1],
+      [-1, -1, -1, -1, -1, -1],
+      [5, -1, -1, 5, 5, 5],
+    ];
+    const set = (value: number | null) => ({
+      ...setOf([]),
+      count: 3,
+      inputs: [{ shape: [3, 2], data: Float32Array.from(steps.flat()), padding: value }],
+    });
+    const [found] = paddingsOf(set(-1));
+    expect(Array.from(found.counts)).toEqual([2, 0, 3]);
+    expect(Array.from(orderRows([found], Int32Array.of(0, 1, 2))?.rows ?? [])).toEqual([2, 0, 1]);
+    expect(paddingsOf(set(null))).toEqual([]);
+    expect(paddingsOf(set(5))[0].counts).toEqual(Int32Array.of(2, 3, 2));
+  });
+
+  test('several inputs: ordered by the one with most padding, equal ones by the next', () => {
+    const second = [
+      [1, 2, 3, 0, 0, 0],
+      [1, 2, 3, 4, 0, 0],
+      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4, 5, 6],
+      [1, 0, 0, 0, 0, 0],
+    ];
+    const set = { ...setOf(rows), inputs: [column(second), column(rows)], masks: [null, null] };
+    const both = paddingsOf(set);
+    expect(both.map(({ source }) => source.index)).toEqual([1, 0]);
+    const agree = orderRows(both, Int32Array.of(3, 0, 2));
+    expect(agree && [Array.from(agree.rows), agree.inputs]).toEqual([
+      [2, 0, 3],
+      [false, true],
+    ]);
+    expect(agree?.key).not.toBe(orderRows(both, Int32Array.of(0, 2))?.key);
+    expect(orderRows(both, Int32Array.of(0, 2))?.inputs).toEqual([true, true]);
+    // The first has its padding on both sides here, the second on one.
+    const one = orderRows(both, Int32Array.of(0, 1, 2));
+    expect(one && [Array.from(one.rows), one.inputs]).toEqual([
+      [2, 1, 0],
+      [true, false],
+    ]);
   });
 });
 

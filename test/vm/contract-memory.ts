@@ -1,7 +1,7 @@
 /** Reductions, copies, ids, random numbers and loops. */
 import { describe, expect, test } from 'vitest';
 import { Reduction } from '../../src/ir/kernels.ts';
-import { encodeProgram, type Reference } from '../../src/ir/program.ts';
+import { encodeProgram, type Fields, type Reference } from '../../src/ir/program.ts';
 import type { Machine } from '../../src/vm/vm.ts';
 import { opFields, view } from './contract-chain.ts';
 import { philox } from './reference.ts';
@@ -373,6 +373,8 @@ export function memoryContract(open: () => Machine): void {
       const to = scene.moving({ slot: stack.slot, offset: stack.offset + rows * 32 });
       const copied = scene.room(rows * 40);
       const zeroed = scene.put(scene.numbers(rows * 64), 'io');
+      const summed = scene.put(scene.numbers(rows * 32), 'io');
+      const apart = scene.put(scene.numbers(rows * 72), 'state');
       const activeAt = { slot: counts.slot, offset: counts.offset + first };
       const moves = [from, to].map((x) => ({ slot: x.slot, stride: rows * 32 }));
       scene.builder.emit('LOOP', { count: 5, body: 0, activeRows: rows, activeAt, activeStride }, { moves });
@@ -386,28 +388,15 @@ export function memoryContract(open: () => Machine): void {
         { size: 31, srcStride: 1, dstStride: 1 },
       ];
       scene.builder.emit('COPY', { src: to, dst: copied }, { dims });
-      scene.builder.emit('HOLD', {
-        kind: 1,
-        rows,
-        blocks: 2,
-        dst: to,
-        dstPitch: 32,
-        dstStep: 16,
-        src: from,
-        srcPitch: 32,
-      });
-      scene.builder.emit('HOLD', {
-        kind: 0,
-        rows,
-        blocks: 2,
-        dst: zeroed,
-        dstPitch: 64,
-        dstStep: 32,
-        src: from,
-        srcPitch: 0,
-      });
+      const hold = (dst: Reference, dstPitch: number, dstStep: number, sources: Fields[]) =>
+        scene.builder.emit('HOLD', { rows, blocks: 2, dst, dstPitch, dstStep }, { sources });
+      hold(to, 32, 16, [{ at: from, pitch: 32, step: 16 }]);
+      hold(zeroed, 64, 32, []);
+      // A sum that stays in its place, with a source whose blocks stand apart.
+      const other = { at: apart, pitch: 72, step: 48 };
+      hold(summed, 32, 16, [{ at: summed, pitch: 32, step: 16 }, other, { at: from, pitch: 32, step: 16 }]);
       scene.builder.emit('NEXT');
-      scene.check(open());
+      scene.check(open(), () => 1e-6);
     });
 
     test('a recurrence: each pass reads what the one before wrote', () => {

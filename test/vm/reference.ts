@@ -128,8 +128,9 @@ class ReferenceMachine {
       case 'HOLD':
         for (let r = this.rowsNow(f.rows); r < f.rows; r++)
           for (let c = 0; c < f.blocks * 16; c++) {
-            const value = f.kind ? this.get(f.src, r * f.srcPitch + c) : 0;
-            this.set(f.dst, r * f.dstPitch + Math.floor(c / 16) * f.dstStep + (c % 16), value);
+            const at = (pitch: number, step: number) => r * pitch + Math.floor(c / 16) * step + (c % 16);
+            const value = list('sources').reduce((sum, s) => sum + this.get(s.at, at(s.pitch, s.step)), 0);
+            this.set(f.dst, at(f.dstPitch, f.dstStep), value);
           }
         return;
       case 'PACK':
