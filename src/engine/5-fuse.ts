@@ -76,7 +76,8 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const matrix = others.find((v) => isStart(v) && sameShape(v.type.shape, root.type.shape));
     const init = row ?? matrix ?? null;
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
-    const rest = others.filter((v) => v !== init);
+    // The same value may be added several times; it starts the sum once.
+    const rest = others.filter((v, i) => v !== init || i !== others.indexOf(v));
     const zeros = factors.map((v) => countsOfStack(v.node.inputs[0]));
     const zero = kind === 'zero' && !rest.length && zeros.every((counts) => counts === zeros[0]) ? zeros[0] : null;
     const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readers.get(root) ?? []);

@@ -259,6 +259,9 @@ const moves: Case[] = [
   entry('concat', 'rows', [f(2, 5), f(1, 5)], (parts) => s.concat(parts, 0)),
   entry('concat', 'middle, one empty', [f(2, 0, 5), f(2, 3, 5)], (parts) => s.concat(parts, 1)),
   entry('concat', 'i32', [ids(9, 2, 3), ids(9, 2, 1)], (parts) => s.concat(parts)),
+  entry('matmul', 'and a matrix that is added twice', [f(3, 5), f(5, 4), f(3, 4)], ([x, w, y]) =>
+    p.add(p.add(y, p.add(matmul(x, w), y)), y),
+  ),
   entry('concat', 'a concatenation and its parts', [f(4, 5), f(3, 5), f(5, 16)], ([x, z, w]) => {
     const [y, v] = [matmul(x, w), matmul(z, w)];
     return s.concat([s.concat([y, v], 0), y, v, y], 0);
