@@ -3,10 +3,10 @@
  * gives the values their places and writes the program.
  */
 import { sizeOf } from '../core/shape.ts';
-import { type Graph, type Value, verifyGraph } from '../ir/graph.ts';
+import type { Graph, Value } from '../ir/graph.ts';
 import { LANES, Segment } from '../ir/kernels.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
-import { type Program, verifyProgram } from '../ir/program.ts';
+import type { Program } from '../ir/program.ts';
 import type { MachineTraits } from '../vm/vm.ts';
 import type { Trace } from './1-trace.ts';
 import { simplify } from './4-simplify.ts';
@@ -24,6 +24,7 @@ import type { Leaf } from './state.ts';
 import type { Plan } from './step.ts';
 import { settleTimeMajor, TIME_MAJOR, takeTimeMajor } from './time-major.ts';
 import { keepTouchedRows } from './touched-rows.ts';
+import { verified, verifiedProgram } from './verification.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
@@ -60,12 +61,11 @@ export function lowerTrace(
   groupsOf: (leaf: string) => number,
   turns = false,
 ): Lowered {
-  const simple = simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM });
+  const simple = verified(simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM }));
   const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
-  const fused = fuse(keepTouchedRows(settled.graph));
-  verifyGraph(fused);
+  const fused = verified(fuse(keepTouchedRows(settled.graph)));
   const laid = assignLayouts(fused, (i) => (i < outputs.length ? null : groupsOf(updates[i - outputs.length])));
-  verifyGraph(laid.graph);
+  verified(laid.graph);
   return { ...laid, timeMajor: settled.timeMajor };
 }
 
@@ -162,8 +162,7 @@ export class Compilation {
       },
     });
     this.ioFloats = io + SLACK;
-    this.program = listing.finish({ arena, state: leaves.floats, io: this.ioFloats });
-    verifyProgram(this.program);
+    this.program = verifiedProgram(listing.finish({ arena, state: leaves.floats, io: this.ioFloats }));
     this.plan = { arenaBytes: arena * 4, stateBytes: leaves.floats * 4, ioBytes: this.ioFloats * 4, flops };
   }
 }

@@ -20,6 +20,7 @@ import { pack, unpack } from './packing.ts';
 import { cutPrepared } from './prepared.ts';
 import { inlineSingleSteps } from './single-steps.ts';
 import type { CompileOptions, Plan } from './step.ts';
+import { verified } from './verification.ts';
 import { packedFloats } from './views.ts';
 
 /** Values in logical order, row-major. */
@@ -231,7 +232,7 @@ class MachineStepper implements CompiledStepper {
     const { graph, groups, timeMajor } = lowerTrace(inlineSingleSteps(traced.graph), traced, groupsOf);
     const isParameter = (key: string) => traced.states.has(key) && !carried.has(key);
     const { prepare, step, kept } = cutPrepared(graph, groups, isParameter);
-    verifyGraph(step);
+    verified(step);
     for (const [key, shape] of carried) this.leaves.declare(key, layoutOf(shape));
     this.direct = step.inputs.map((v) => v.node.attributes.name as string).filter(isParameter);
     for (const key of this.direct) this.leaves.declare(key, layoutOf(parameterOf(key).shape, groupsOf(key)));
@@ -247,7 +248,7 @@ class MachineStepper implements CompiledStepper {
     this.bound = machine.bind(this.loaded);
     this.preparation = null;
     if (prepare) {
-      verifyGraph(prepare);
+      verified(prepare);
       const results = { outputs: [], updates: kept.map(({ name }) => name) };
       const compiled = new Compilation(this.leaves, machine.traits, { graph: prepare, groups, timeMajor }, results);
       this.preparation = { compiled, loaded: machine.load(encodeProgram(compiled.program)) };
