@@ -1,6 +1,7 @@
 /**
  * Milliseconds to compile a training step for a new shape: the first `trainOnBatch` of a length less the second one of the same length, in
- * a process that has compiled other models before, and the first of all in it. Deep models must cost in proportion to their depth.
+ * a process that has compiled other models before, and the first of all in it; beside it what building the model took (its weights are
+ * drawn), and a step that is compiled. Deep models must cost in proportion to their depth.
  */
 import { type Layer, layers, NdArray, openMachine, sequential } from 'unrolled';
 import { median, type Row, report } from './report.ts';
@@ -32,7 +33,11 @@ async function measure(name: string, make: () => readonly Layer[]): Promise<Row>
   const model = sequential(make());
   model.compile({ optimizer: 'adam', loss: 'mse' });
   const isText = name.startsWith('embedding');
+  const before = performance.now();
+  model.build(isText ? [null, null] : [null, null, features]);
+  const build = performance.now() - before;
   const times: number[] = [];
+  const runs: number[] = [];
   for (let length = 2; length < 2 + lengths; length++) {
     const x = isText
       ? NdArray.from(new Int32Array(batch * length).fill(3), [batch, length])
@@ -42,9 +47,18 @@ async function measure(name: string, make: () => readonly Layer[]): Promise<Row>
     await model.trainOnBatch(x, y);
     const compiled = performance.now();
     await model.trainOnBatch(x, y);
-    times.push(compiled - started - (performance.now() - compiled));
+    const run = performance.now() - compiled;
+    times.push(compiled - started - run);
+    runs.push(run);
   }
-  return { model: name, 'first of this model': times[0], median: median(times.slice(1)), fastest: Math.min(...times) };
+  return {
+    model: name,
+    build,
+    'first of this model': times[0],
+    median: median(times.slice(1)),
+    fastest: Math.min(...times),
+    'a step': median(runs),
+  };
 }
 
 export async function compile(): Promise<void> {
