@@ -55,6 +55,25 @@ INLINE vf toFloat(vi x) { return __builtin_convertvector(x, vf); }
 /** Towards zero; x must fit. */
 INLINE vi toInt(vf x) { return __builtin_convertvector(x, vi); }
 
+/** Words of 32 bits in lanes of 64, for products of full width. */
+typedef u64 vl __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+/** The product of the low halves of the lanes with a word; what stands in the high halves does not count. */
+INLINE vl wideProduct(vl a, u32 b) {
+#if !defined(__clang__) && defined(__AVX512F__) && VW == 16
+  typedef i32 ints __attribute__((vector_size(64)));
+  typedef long long longs __attribute__((vector_size(64)));
+  return (vl)__builtin_ia32_pmuludq512_mask((ints)a, (ints)(vl{} + b), longs{}, (unsigned char)-1);
+#elif !defined(__clang__) && defined(__AVX2__) && VW == 8
+  typedef i32 ints __attribute__((vector_size(32)));
+  return (vl)__builtin_ia32_pmuludq256((ints)a, (ints)(vl{} + b));
+#elif !defined(__clang__) && defined(__SSE2__) && VW == 4
+  typedef i32 ints __attribute__((vector_size(16)));
+  return (vl)__builtin_ia32_pmuludq128((ints)a, (ints)(vl{} + b));
+#else
+  return (a & 0xffffffffu) * (u64)b;
+#endif
+}
+
 /** Four integers, on every host: the smallest vector that all have. */
 typedef i32 vi4 __attribute__((vector_size(16), aligned(4), may_alias));
 #if defined(__clang__)

@@ -32,6 +32,19 @@ static void mapLanes(index n, float* d, index ds, const float* a, index as, cons
     for (int i = 0; i < LANES; i++) d[i] = f(a[i], b[i]);
 }
 
+/** Sines (shift 0) or cosines (1): by vectors where all angles of the block are small, else one by one. */
+static void mapAngles(index n, float* d, index ds, const float* a, index as, i32 shift) {
+  vi near = broadcast(-1);
+  for (index v = 0; v < n; v++)
+    for (int i = 0; i < LANES; i += VW) near &= absolute(load(a + v * as + i)) < broadcast(nearAngle);
+  bool all = true;
+  for (int i = 0; i < VW; i++) all &= near[i] != 0;
+  if (all)
+    for (index v = 0; v < n; v++)
+      for (int i = 0; i < LANES; i += VW / 2) sineOrCosineNear(d + v * ds + i, a + v * as + i, shift);
+  else mapLanes(n, d, ds, a, as, a, as, [shift](float x, float) { return sineOrCosine(x, shift); });
+}
+
 INLINE vf truth(vi mask) { return asFloats(mask & asInts(broadcast(1.0f))); }
 
 /** Vectors v0 .. v0+n of a pitched view, row by row: f(memory, register, first float of the row). */
@@ -172,8 +185,8 @@ static void chainBlock(const i32* ops, index count, const Operand* operands, ind
       case CHAIN_DRELU: MAP2(select(b > vf{}, a, vf{})); break;
       case CHAIN_SOFTPLUS: MAP1(softplus(a)); break;
       case CHAIN_ERF: MAP1(errorFunction(a)); break;
-      case CHAIN_SIN: MAP1(sineOrCosine(a, 0)); break;
-      case CHAIN_COS: MAP1(sineOrCosine(a, 1)); break;
+      case CHAIN_SIN: mapAngles(n, AT(d), AT(a), 0); break;
+      case CHAIN_COS: mapAngles(n, AT(d), AT(a), 1); break;
       case CHAIN_FLOOR: MAP1(floorOf(a)); break;
       case CHAIN_ROUND: MAP1(roundToEven(a)); break;
       case CHAIN_LESS: MAP2(truth(a < b)); break;

@@ -232,6 +232,31 @@ static double reduceAngle(float x, i32& quadrant) {
   return r;
 }
 
+/** Below this, the angle is taken apart as in the first case of `reduceAngle`. */
+static const float nearAngle = 65536;
+
+/** `sineOrCosine` of |x| < nearAngle, half a vector at a time: the same steps in float64. */
+INLINE void sineOrCosineNear(float* to, const float* from, i32 shift) {
+  typedef float floats __attribute__((vector_size(VW * 2), aligned(4), may_alias));
+  typedef i32 ints __attribute__((vector_size(VW * 2), aligned(4), may_alias));
+  typedef double doubles __attribute__((vector_size(VW * 4)));
+  typedef i64 longs __attribute__((vector_size(VW * 4)));
+  const floats x = *(const floats*)from;
+  const doubles size = __builtin_convertvector((floats)((ints)x & 0x7fffffff), doubles);
+  const ints n = __builtin_convertvector(size * 0.6366197723675814 + 0.5, ints);
+  const doubles k = __builtin_convertvector(n, doubles);
+  const doubles r = (size - k * 1.5707963267341256) - k * 6.077100506506192e-11, s = r * r;
+  const doubles cosine = 1 + s * (-0.5 + s * (1.0 / 24 + s * (-1.0 / 720 + s * (1.0 / 40320 + s * (-1.0 / 3628800)))));
+  const doubles sine =
+      r * (1 + s * (-1.0 / 6 + s * (1.0 / 120 + s * (-1.0 / 5040 + s * (1.0 / 362880 + s * (-1.0 / 39916800))))));
+  const longs quadrant = __builtin_convertvector(n + shift, longs);
+  const longs odd = -(quadrant & 1);
+  const floats y = __builtin_convertvector((doubles)((odd & (longs)cosine) | (~odd & (longs)sine)), floats);
+  // sin(-x) = -sin(x), cos(-x) = cos(x).
+  const ints turned = ((n + shift) & 2) << 30, sign = (ints)x & (i32)0x80000000;
+  *(floats*)to = (floats)((ints)y ^ (shift ? turned : turned ^ sign));
+}
+
 static float sineOrCosine(float x, i32 shift) {
   if (!(x - x == 0)) return x - x;
   i32 quadrant;
@@ -245,37 +270,4 @@ static float sineOrCosine(float x, i32 shift) {
   if (quadrant & 2) y = -y;
   if (x == 0 && !shift) return x;
   return (float)(negative ? -y : y);
-}
-
-/** Up to here the angle leaves a quarter turn's multiple in float32 with the three parts of pi/2 below. */
-constexpr float REDUCED_ANGLE = 512;
-
-/** The same for a vector: at once where all angles are small. `shift` 0: sine, 1: cosine. Polynomials of Cephes (Moshier, 1989). */
-INLINE vf sineOrCosine(vf x, i32 shift) {
-  const vf size = absolute(x);
-  float sizes[VW], results[VW];
-  __builtin_memcpy(sizes, &size, sizeof sizes);
-  bool allSmall = true;
-  for (int i = 0; i < VW; i++) allSmall &= sizes[i] <= REDUCED_ANGLE;
-  if (!allSmall) {
-    for (int i = 0; i < VW; i++) results[i] = sineOrCosine(((const float*)&x)[i], shift);
-    return load(results);
-  }
-  // The nearest quarter turn; its product with the first two parts of pi/2 is exact.
-  const vi quarter = toInt(fma(size, broadcast(0.636619772f), broadcast(0.5f)));
-  const vf turns = toFloat(quarter);
-  vf r = fnma(turns, broadcast(1.5703125f), size);
-  r = fnma(turns, broadcast(4.837512969970703125e-4f), r);
-  r = fnma(turns, broadcast(7.54978995489188e-8f), r);
-  const vf s = r * r;
-  vf sine = fma(s, broadcast(-1.9515295891e-4f), broadcast(8.3321608736e-3f));
-  sine = fma(s, sine, broadcast(-1.6666654611e-1f));
-  sine = fma(s * r, sine, r);
-  vf cosine = fma(s, broadcast(2.443315711809948e-5f), broadcast(-1.388731625493765e-3f));
-  cosine = fma(s, cosine, broadcast(4.166664568298827e-2f));
-  cosine = fma(s * s, cosine, fnma(s, broadcast(0.5f), broadcast(1.0f)));
-  const vi quadrant = quarter + shift;
-  const vf y = choose((quadrant & 1) != 0, cosine, sine);
-  const vi turned = (vi)(((vu)quadrant & 2) << 30) ^ (shift ? vi{} : asInts(x) & (i32)0x80000000);
-  return asFloats(asInts(y) ^ turned);
 }

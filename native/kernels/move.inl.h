@@ -184,37 +184,31 @@ static void runOneHot(const i32* code, float* const* slots, Span span) {
   });
 }
 
-/** The upper halves of products with a constant, from products of halves: every host multiplies lanes of 32 bits. */
-INLINE vu upperProduct(vu a, u32 b) {
-  const vu low = a & 0xffff, high = a >> 16;
-  const u32 lowB = b & 0xffff, highB = b >> 16;
-  const vu middle = high * lowB + ((low * lowB) >> 16);
-  return high * highB + (middle >> 16) + ((low * highB + (middle & 0xffff)) >> 16);
-}
+/** Counters that one call of philox draws from: one a lane of 64 bits. */
+enum { COUNTERS = VW / 2, DRAWN = 4 * COUNTERS };
 
-/** Numbers that are made at once: four words from each counter, a counter in each lane. */
-constexpr int PHILOX_NUMBERS = 4 * VW;
-
-/**
- * Philox4x32-10 of neighbouring counters, as numbers in [0, 1). Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
- */
+/** Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Uniform numbers in [0, 1), four a counter, in order. */
 INLINE void philox(u32 k0, u32 k1, u32 first, u32 stream, float* out) {
-  u32 counters[VW];
-  for (int i = 0; i < VW; i++) counters[i] = first + i;
-  vu words[4] = {*(const vu*)counters, {}, vu{} + stream, {}};
+  vl c0, c1 = {}, c2 = vl{} + stream, c3 = {};
+  for (int q = 0; q < COUNTERS; q++) c0[q] = first + (u32)q;
   for (int round = 0; round < 10; round++) {
-    const vu a = words[0], b = words[2];
-    words[0] = upperProduct(b, 0xCD9E8D57u) ^ words[1] ^ k0;
-    words[2] = upperProduct(a, 0xD2511F53u) ^ words[3] ^ k1;
-    words[1] = b * 0xCD9E8D57u;
-    words[3] = a * 0xD2511F53u;
+    const vl a = wideProduct(c0, 0xD2511F53u), b = wideProduct(c2, 0xCD9E8D57u);
+    c0 = (b >> 32) ^ c1 ^ (u64)k0;
+    c2 = (a >> 32) ^ c3 ^ (u64)k1;
+    c1 = b;
+    c3 = a;
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  for (int w = 0; w < 4; w++) {
-    float numbers[VW];
-    store(numbers, toFloat((vi)(words[w] >> 8)) * 5.9604644775390625e-8f);
-    for (int i = 0; i < VW; i++) out[4 * i + w] = numbers[i];
+  // The upper 24 bits of each word; the high halves of the lanes hold no words.
+  const auto upper = [](vl word) { return (word & 0xffffffffu) >> 8; };
+  const vf scale = broadcast(5.9604644775390625e-8f);
+  const vf low = toFloat((vi)(upper(c0) | upper(c1) << 32)) * scale, high = toFloat((vi)(upper(c2) | upper(c3) << 32)) * scale;
+  for (int q = 0; q < COUNTERS; q++) {
+    out[4 * q] = low[2 * q];
+    out[4 * q + 1] = low[2 * q + 1];
+    out[4 * q + 2] = high[2 * q];
+    out[4 * q + 3] = high[2 * q + 1];
   }
 }
 
@@ -223,16 +217,19 @@ static void runRandom(const i32* code, float* const* slots, Span span) {
   const i32* seed = idsOf(code, slots, key);
   float* to = slots[code[dst]] + code[dst + 1];
   const index width = code[cols];
-  float numbers[PHILOX_NUMBERS];
-  index made = -1;
-  for (index r = span.first; r < span.end; r++)
-    for (index c = 0, i = r * width; c < width;) {
-      const index group = i / PHILOX_NUMBERS, at = i % PHILOX_NUMBERS;
-      if (group != made) philox((u32)seed[0], (u32)seed[1], (u32)(group * VW), (u32)code[stream], numbers);
-      made = group;
-      const index count = width - c < PHILOX_NUMBERS - at ? width - c : PHILOX_NUMBERS - at;
-      for (index k = 0; k < count; k++) to[r * code[pitch] + c + k] = numbers[at + k];
+  float drawn[DRAWN];
+  // Element i is at i % DRAWN of the draw i / DRAWN, whatever row it stands in.
+  u32 i = (u32)(span.first * width), there = ~0u;
+  for (index r = span.first; r < span.end; r++) {
+    float* row = to + r * code[pitch];
+    for (index c = 0; c < width;) {
+      const u32 draw = i / DRAWN, from = i % DRAWN;
+      if (draw != there) philox((u32)seed[0], (u32)seed[1], draw * COUNTERS, (u32)code[stream], drawn);
+      there = draw;
+      const index left = (index)(DRAWN - from), count = left < width - c ? left : width - c;
+      for (index k = 0; k < count; k++) row[c + k] = drawn[from + k];
       c += count;
-      i += count;
+      i += (u32)count;
     }
+  }
 }
