@@ -64,7 +64,12 @@ export function lowerTrace(
   const simple = verified(simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM }));
   const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
   const fused = verified(fuse(keepTouchedRows(settled.graph)));
-  const laid = assignLayouts(fused, (i) => (i < outputs.length ? null : groupsOf(updates[i - outputs.length])));
+  const groupsOfOutput = (i: number) => {
+    if (i >= outputs.length) return groupsOf(updates[i - outputs.length]);
+    // What is turned on its way out is copied in whole rows.
+    return settled.timeMajor.has(i) ? 1 : null;
+  };
+  const laid = assignLayouts(fused, groupsOfOutput);
   verified(laid.graph);
   return { ...laid, timeMajor: settled.timeMajor };
 }

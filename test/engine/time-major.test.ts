@@ -122,7 +122,8 @@ function compiledOn(
 ): CompiledStep {
   const space = new StateSpace(machine);
   const { features } = size;
-  space.declare('square', [features, features]);
+  // The columns of products of it are interleaved.
+  space.declare('square', [features, features], { groups: shows && features % 4 === 0 ? 4 : 1 });
   space.set('square', wave(features * features, 0.37));
   return compileStep(space, 'model', (b) => model(b, size, steps, shows));
 }
