@@ -206,19 +206,21 @@ void freeMemory(napi_env env, void* memory, void* bytes) {
   napi_adjust_external_memory(env, -(int64_t)(intptr_t)bytes, &adjusted);
 }
 
-/** allocate(bytes): a zeroed ArrayBuffer that begins at a multiple of 64, or null where there is no memory. */
+/** allocate(bytes, zeroed): an ArrayBuffer that begins at a multiple of 64, or null where there is no memory. */
 napi_value allocate(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value argument, buffer;
+  size_t count = 2;
+  napi_value arguments[2], buffer;
   int64_t bytes;
-  CHECK(napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr));
-  CHECK(napi_get_value_int64(env, argument, &bytes));
+  bool zeroed;
+  CHECK(napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr));
+  CHECK(napi_get_value_int64(env, arguments[0], &bytes));
+  CHECK(napi_get_value_bool(env, arguments[1], &zeroed));
   void* memory = allocateAligned(bytes);
   if (!memory) {
     CHECK(napi_get_null(env, &buffer));
     return buffer;
   }
-  std::memset(memory, 0, bytes);
+  if (zeroed) std::memset(memory, 0, bytes);
   if (napi_create_external_arraybuffer(env, memory, bytes, freeMemory, (void*)(intptr_t)bytes, &buffer) != napi_ok) {
     std::free(memory);
     napi_throw_error(env, nullptr, "unrolled: this runtime does not allow memory outside its heap");

@@ -27,8 +27,8 @@ export interface Predicting {
 
 /** One array per output, all samples in their order. */
 export async function runPredict(predicting: Predicting): Promise<NdArray[]> {
-  const { session, network, next, steps, samples, where, each } = predicting;
-  const found = new Found(network, samples, where);
+  const { session, network, next, steps, each } = predicting;
+  const found = new Found(predicting);
   let done = 0;
   const traced = ({ shapes }: ReadyBatch): [string, ReturnType<typeof tracePredict>] => [
     `predict ${shapesKey(shapes)}`,
@@ -58,6 +58,7 @@ const nameOf = (output: number) => `y${output}`;
 
 /** What has been predicted. Where the number of samples is known, all but the first batch is written to its place at once. */
 class Found {
+  private readonly session: Session;
   private readonly network: () => Network;
   private readonly samples: number | null;
   private readonly where: string;
@@ -66,7 +67,8 @@ class Found {
   private readonly parts: NdArray[][] = [];
   private whole: readonly NdArray[] | null = null;
 
-  constructor(network: () => Network, samples: number | null, where: string) {
+  constructor({ session, network, samples, where }: Predicting) {
+    this.session = session;
     this.network = network;
     this.samples = samples;
     this.where = where;
@@ -100,9 +102,10 @@ class Found {
     );
     if (this.samples !== null && this.samples > samples) {
       this.whole = own.map(({ data, shape }) => {
-        const array = emptyLike(data, this.samples as number, shape.slice(1));
-        array.data.set(data, from * rowSize(shape));
-        return array;
+        const whole = [this.samples as number, ...shape.slice(1)];
+        const place = data instanceof Float32Array ? this.session.room(sizeOf(whole)) : emptyLike(data, sizeOf(whole));
+        place.set(data, from * rowSize(shape));
+        return NdArray.from(place, whole);
       });
     } else
       own.forEach((array, i) => {
@@ -120,20 +123,16 @@ class Found {
 
 const rowSize = (shape: Shape) => sizeOf(shape.slice(1));
 
-function emptyLike(data: NdArrayData, rows: number, inner: Shape): NdArray {
-  const { constructor } = data;
-  return NdArray.from(new (constructor as { new (n: number): NdArrayData })(rows * sizeOf(inner)), [rows, ...inner]);
+function emptyLike({ constructor }: NdArrayData, size: number): NdArrayData {
+  return new (constructor as { new (n: number): NdArrayData })(size);
 }
 
 /** The rows of all batches under each other. */
 function joinRows(parts: readonly NdArray[], where: string): NdArray {
   const [first] = parts;
   const inner = first.shape.slice(1);
-  const joined = emptyLike(
-    first.data,
-    parts.reduce((n, { shape }) => n + shape[0], 0),
-    inner,
-  );
+  const whole = [parts.reduce((n, { shape }) => n + shape[0], 0), ...inner];
+  const joined = emptyLike(first.data, sizeOf(whole));
   let at = 0;
   for (const { data, shape } of parts) {
     if (!sameShape(shape.slice(1), inner))
@@ -144,8 +143,8 @@ function joinRows(parts: readonly NdArray[], where: string): NdArray {
         formatShape(shape),
         'Use predictOnBatch for batches of different lengths.',
       );
-    joined.data.set(data, at);
+    joined.set(data, at);
     at += data.length;
   }
-  return joined;
+  return NdArray.from(joined, whole);
 }

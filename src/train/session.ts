@@ -105,6 +105,11 @@ export class Session {
     return this.running === 0;
   }
 
+  /** An array for results that are all written to. */
+  room(floats: number): Float32Array {
+    return this.space?.machine.room?.(floats) ?? new Float32Array(floats);
+  }
+
   /** What the steps run on. */
   machine(): Promise<Machine> {
     return this.open();

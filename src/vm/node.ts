@@ -18,7 +18,7 @@ type Outcome = readonly [status: number, detail: number, position: number, step:
 type Handle = object;
 interface Addon {
   sets(): [name: string, vector: number][];
-  allocate(bytes: number): ArrayBuffer | null;
+  allocate(bytes: number, zeroed: boolean): ArrayBuffer | null;
   load(encoded: Int32Array): Handle | [reason: string, position: number];
   runSync(
     set: number,
@@ -68,6 +68,9 @@ class NativeProgram implements LoadedProgram {
   }
 }
 
+/** Floats from which memory of the addon, in large pages, is faster to write to than that of the engine. */
+const largeRoom = 1 << 20;
+
 class NativeMachine implements Machine {
   readonly traits: MachineTraits;
   private readonly addon: Addon;
@@ -84,8 +87,13 @@ class NativeMachine implements Machine {
   allocate(floats: number): Float32Array {
     const bytes = floats * 4;
     if (bytes > this.memory) refuseMemory(bytes, this.memory);
-    const buffer = this.addon.allocate(bytes + SLACK_BYTES) ?? refuseMemory(bytes);
+    const buffer = this.addon.allocate(bytes + SLACK_BYTES, true) ?? refuseMemory(bytes);
     return new Float32Array(buffer, 0, floats);
+  }
+
+  room(floats: number): Float32Array {
+    const buffer = floats < largeRoom ? null : this.addon.allocate(floats * 4, false);
+    return buffer ? new Float32Array(buffer) : new Float32Array(floats);
   }
 
   load(encoded: Int32Array): LoadedProgram {
