@@ -81,6 +81,7 @@ function push(out: number[], fields: readonly Field[], values: Fields, where: st
 export class ProgramBuilder {
   readonly slots: Slot[] = [];
   private readonly code: number[] = [];
+  /** As bits. */
   private readonly constants: number[] = [];
   private readonly constantAt = new Map<string, number>();
   private readonly open: number[] = [];
@@ -91,12 +92,14 @@ export class ProgramBuilder {
   }
 
   /** Constants are kept once; gives the offset in the segment of constants. */
-  constant(data: ArrayLike<number>): number {
-    const key = Array.from(data, (x) => floatBits(x)).join(',');
+  constant(data: Float32Array): number {
+    // By their bits: integers among them are no numbers as floats, and would come back as others.
+    const bits = new Int32Array(data.buffer, data.byteOffset, data.length);
+    const key = bits.join();
     let at = this.constantAt.get(key);
     if (at === undefined) {
       at = this.constants.length;
-      for (let i = 0; i < data.length; i++) this.constants.push(data[i]);
+      for (const one of bits) this.constants.push(one);
       while (this.constants.length % 16) this.constants.push(0);
       this.constantAt.set(key, at);
     }
@@ -129,7 +132,7 @@ export class ProgramBuilder {
     const program: Program = {
       slots: this.slots,
       code: Int32Array.from(this.code),
-      constants: Float32Array.from(this.constants),
+      constants: new Float32Array(Int32Array.from(this.constants).buffer),
       ...sizes,
     };
     return program;

@@ -15,7 +15,7 @@ function doubling(): Program {
   const b = new ProgramBuilder();
   const slot = b.slot(Segment.io, 0);
   const scratch = { slot: b.slot(Segment.arena, 0), offset: 0 };
-  b.constant([1, 2, 3]);
+  b.constant(Float32Array.of(1, 2, 3));
   b.emit('LOOP', { count: 3, body: 0 }, { moves: [{ slot, stride: 16 }] });
   b.emit(
     'CHAIN',
@@ -39,6 +39,15 @@ test('encoding and decoding give the same program', () => {
   expect(again).toEqual({ ...program, slots: [...program.slots] });
   expect([...decodeInstructions(again)].map((i) => i.name)).toEqual(['LOOP', 'CHAIN', 'NEXT', 'FILL', 'END']);
   expect(() => verifyProgram(again)).not.toThrow();
+});
+
+test('integers among the constants keep their bits', () => {
+  const b = new ProgramBuilder();
+  // As floats all but the last are NaN, and four of those a signalling one.
+  const integers = Int32Array.of(-1, -5_000_000, -8_000_000, -4_300_000, 2_140_000_000, 2_145_000_000, 7);
+  const at = b.constant(new Float32Array(integers.buffer));
+  const { constants } = decodeProgram(encodeProgram(b.finish({ arena: 0, state: 0, io: 0 })));
+  expect(new Int32Array(constants.buffer, at * 4, integers.length)).toEqual(integers);
 });
 
 test('the print', () => {

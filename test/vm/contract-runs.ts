@@ -294,7 +294,7 @@ export function runContract(open: () => Machine): void {
     test.each(out)('an address out of its memory: %s', (_, fields) => {
       const b = new ProgramBuilder();
       b.slot(Segment.io, 0);
-      b.constant([1]);
+      b.constant(Float32Array.of(1));
       b.slot(Segment.constants, 0);
       b.emit('FILL', fields);
       expect(() => open().load(encodeProgram(b.finish({ arena: 0, state: 0, io: 64 })))).toThrow(internal);
