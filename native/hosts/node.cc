@@ -28,14 +28,18 @@ constexpr size_t RUN_ARGUMENTS = 8;
 
 constexpr size_t HUGE_PAGE = 2 << 20;
 
+void adviseLargePages(char* first, char* end) {
+#ifdef MADV_HUGEPAGE
+  if (first < end) madvise(first, end - first, MADV_HUGEPAGE);
+#endif
+}
+
 /** Large memory in large pages, where the system gives them: fewer faults when it is first written, and fewer misses when it is read. */
 void* allocateAligned(size_t bytes) {
   void* p = nullptr;
   const bool isLarge = bytes >= 2 * HUGE_PAGE;
   if (posix_memalign(&p, isLarge ? HUGE_PAGE : 64, bytes ? bytes : 1)) return nullptr;
-#ifdef MADV_HUGEPAGE
-  if (isLarge) madvise(p, bytes, MADV_HUGEPAGE);
-#endif
+  if (isLarge) adviseLargePages((char*)p, (char*)p + bytes);
   return p;
 }
 
@@ -206,21 +210,19 @@ void freeMemory(napi_env env, void* memory, void* bytes) {
   napi_adjust_external_memory(env, -(int64_t)(intptr_t)bytes, &adjusted);
 }
 
-/** allocate(bytes, zeroed): an ArrayBuffer that begins at a multiple of 64, or null where there is no memory. */
+/** allocate(bytes): a zeroed ArrayBuffer that begins at a multiple of 64, or null where there is no memory. */
 napi_value allocate(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value arguments[2], buffer;
+  size_t count = 1;
+  napi_value argument, buffer;
   int64_t bytes;
-  bool zeroed;
-  CHECK(napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr));
-  CHECK(napi_get_value_int64(env, arguments[0], &bytes));
-  CHECK(napi_get_value_bool(env, arguments[1], &zeroed));
+  CHECK(napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr));
+  CHECK(napi_get_value_int64(env, argument, &bytes));
   void* memory = allocateAligned(bytes);
   if (!memory) {
     CHECK(napi_get_null(env, &buffer));
     return buffer;
   }
-  if (zeroed) std::memset(memory, 0, bytes);
+  std::memset(memory, 0, bytes);
   if (napi_create_external_arraybuffer(env, memory, bytes, freeMemory, (void*)(intptr_t)bytes, &buffer) != napi_ok) {
     std::free(memory);
     napi_throw_error(env, nullptr, "unrolled: this runtime does not allow memory outside its heap");
@@ -229,6 +231,20 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   int64_t adjusted;
   CHECK(napi_adjust_external_memory(env, bytes, &adjusted));
   return buffer;
+}
+
+/** largePages(array): asks for large pages for memory that has not been written to yet. */
+napi_value largePages(napi_env env, napi_callback_info info) {
+  size_t count = 1, length;
+  napi_value argument;
+  napi_typedarray_type type;
+  void* data;
+  CHECK(napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr));
+  CHECK(napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr));
+  const uintptr_t first = (uintptr_t)data, end = first + length * 4;
+  if (type == napi_float32_array)
+    adviseLargePages((char*)((first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE), (char*)(end / HUGE_PAGE * HUGE_PAGE));
+  return nullptr;
 }
 
 void freeProgram(napi_env, void* program, void*) { ((Program*)program)->release(); }
@@ -502,7 +518,8 @@ NAPI_MODULE_INIT() {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"copy", copy}, {"load", load}, {"runSync", runSync}, {"run", run}, {"bind", bind}};
+  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"largePages", largePages}, {"copy", copy},
+                   {"load", load}, {"runSync", runSync},   {"run", run},               {"bind", bind}};
   for (const auto& f : functions) {
     napi_value value;
     CHECK(napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &value));

@@ -105,7 +105,7 @@ export class Session {
     return this.running === 0;
   }
 
-  /** An array for results that are all written to. */
+  /** An array for large results. */
   room(floats: number): Float32Array {
     return this.space?.machine.room?.(floats) ?? new Float32Array(floats);
   }

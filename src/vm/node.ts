@@ -18,7 +18,8 @@ type Outcome = readonly [status: number, detail: number, position: number, step:
 type Handle = object;
 interface Addon {
   sets(): [name: string, vector: number][];
-  allocate(bytes: number, zeroed: boolean): ArrayBuffer | null;
+  allocate(bytes: number): ArrayBuffer | null;
+  largePages(array: Float32Array): void;
   load(encoded: Int32Array): Handle | [reason: string, position: number];
   runSync(
     set: number,
@@ -68,7 +69,7 @@ class NativeProgram implements LoadedProgram {
   }
 }
 
-/** Floats from which memory of the addon, in large pages, is faster to write to than that of the engine. */
+/** Floats from which memory in large pages is faster to write to. */
 const largeRoom = 1 << 20;
 
 class NativeMachine implements Machine {
@@ -87,13 +88,15 @@ class NativeMachine implements Machine {
   allocate(floats: number): Float32Array {
     const bytes = floats * 4;
     if (bytes > this.memory) refuseMemory(bytes, this.memory);
-    const buffer = this.addon.allocate(bytes + SLACK_BYTES, true) ?? refuseMemory(bytes);
+    const buffer = this.addon.allocate(bytes + SLACK_BYTES) ?? refuseMemory(bytes);
     return new Float32Array(buffer, 0, floats);
   }
 
+  /** The engine's own memory, so that users get arrays like any others. */
   room(floats: number): Float32Array {
-    const buffer = floats < largeRoom ? null : this.addon.allocate(floats * 4, false);
-    return buffer ? new Float32Array(buffer) : new Float32Array(floats);
+    const array = new Float32Array(floats);
+    if (floats >= largeRoom) this.addon.largePages(array);
+    return array;
   }
 
   load(encoded: Int32Array): LoadedProgram {

@@ -62,7 +62,7 @@ export interface Machine {
   run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void>;
   /** The same at once, on the calling thread. */
   runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void;
-  /** An array for results that are all written to; what stands in it before is not defined. Missing where `new Float32Array` does as well. */
+  /** An array for large results. Missing where `new Float32Array` does as well. */
   room?(floats: number): Float32Array;
   /** Copies 32-bit elements between arrays of one kind. Missing where the host has nothing faster than a loop. */
   copy?(to: Float32Array | Int32Array | Float64Array, from: typeof to, copy: BlockCopy): void;
