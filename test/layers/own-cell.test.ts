@@ -46,7 +46,7 @@ const mask = [
   [0, 1, 0, 1],
 ];
 
-describe("a cell of one's own", () => {
+describe("a cell of one's own", async () => {
   it('equals the built-in one: outputs, gradients, masks', async () => {
     const machine = await openMachine();
     const own = sequential([layers.rnn({ cell: ownLstm({ units: 5 }), returnSequences: true })], { machine });
@@ -77,6 +77,28 @@ describe("a cell of one's own", () => {
     expect(y[1][2]).toEqual(y[1][1]);
     expect((await last.predict(x, { mask })).toNested()).toEqual([y[0][3], y[1][3]]);
   });
+
+  const { traits } = await openMachine();
+  const instructionsOf = (text: string) =>
+    text.slice(text.indexOf('program: '), text.indexOf('arena map')).replace(/^program.*$/m, '');
+  it.runIf(traits.host !== 'oracle').each([1, 8, 32])(
+    'compiles to the instructions of the built-in cell, rows: %i',
+    async (rows) => {
+      const [own, builtIn] = await Promise.all(
+        [
+          layers.rnn({ cell: ownLstm({ units: 32 }), returnSequences: true }),
+          layers.lstm({ units: 32, returnSequences: true }),
+        ].map(async (layer) => {
+          const model = sequential([layers.input({ shape: [5, 3] }), layer]);
+          model.compile({ optimizer: 'adam', loss: 'mse' });
+          await model.trainOnBatch(NdArray.zeros([rows, 5, 3]), NdArray.zeros([rows, 5, 32]));
+          return instructionsOf(model.explain());
+        }),
+      );
+      expect(own.length).toBeGreaterThan(1000);
+      expect(own).toBe(builtIn);
+    },
+  );
 
   it('trains', async () => {
     const model = sequential([layers.rnn({ cell: ownLstm({ units: 4 }) }), layers.dense({ units: 1 })]);
