@@ -58,30 +58,18 @@ export interface Blocks {
  */
 export function blocksOf(shape: Shape, { groups, pitch, cols }: Layout, timeMajor: boolean): Blocks | null {
   if (groups > 1) return null;
-  const [first = 1, second = 1, ...rest] = shape;
-  // Elements of memory from one row of the first axes to the next.
-  const inner = (sizeOf(rest) / (rest.length ? cols : 1)) * (rest.length ? pitch : 1);
-  if (timeMajor) {
-    const [time, batch] = [first, second];
-    const size = sizeOf(rest);
-    const places = rest.length ? [inner, batch * inner] : [1, pitch];
-    const rows = rest.length ? size / cols : 1;
-    const whole = rows === 1 || pitch === cols;
-    return {
-      counts: [batch, time, whole ? 1 : rows],
-      run: whole ? size : cols,
-      logical: [time * size, size, cols],
-      placed: [places[0], places[1], pitch],
-    };
-  }
-  const size = sizeOf(shape.slice(1));
-  const rows = shape.length > 1 ? size / cols : 1;
+  const inner = shape.slice(timeMajor ? 2 : 1);
+  const size = sizeOf(inner);
+  const rows = inner.length ? size / cols : 1;
   const whole = rows === 1 || pitch === cols;
+  // Elements of memory from one to the next along the last axis in front of the inner ones.
+  const each = inner.length ? rows * pitch : 1;
+  const [first = 1, second = 1] = shape;
   return {
-    counts: [first, 1, whole ? 1 : rows],
+    counts: [timeMajor ? second : first, timeMajor ? first : 1, whole ? 1 : rows],
     run: whole ? size : cols,
-    logical: [size, 0, cols],
-    placed: [shape.length > 1 ? rows * pitch : 1, 0, pitch],
+    logical: [timeMajor ? first * size : size, size, cols],
+    placed: [each, inner.length ? second * each : pitch, pitch],
   };
 }
 

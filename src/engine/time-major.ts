@@ -20,7 +20,12 @@ function isSwap({ node, type }: Value): boolean {
   return type.shape.length > 1 && swapOf(type.shape).every((p, i) => p === perm[i]);
 }
 
-/** A copy in which some inputs are others: `change` gives the attributes, the shape, and what stands for the old value. */
+/**
+ * A copy in which some inputs have their first two axes swapped.
+ *
+ * @param change the attributes of such an input, and whether a swap back stands for what it was
+ * @param skip what stands for a node that is left out
+ */
 function withInputs(
   graph: Graph,
   change: (node: Node) => { attributes: Node['attributes']; swapBack: boolean } | null,
