@@ -341,7 +341,7 @@ function rows(set: Samples, from: number, to: number): Samples {
   };
 }
 
-/** Samples `from` to `to`, in the given order or as they are. */
+/** The samples of `rows`, or else those from `from` to `to`. */
 export function batchRows({ shape, data }: Column, rows: Int32Array | null, from: number, to: number): FeedValue {
   const size = sizeOf(shape);
   return rows ? { data, size, rows } : data.subarray(from * size, to * size);
