@@ -280,86 +280,7 @@ napi_value load(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/** An array of 32-bit elements. */
-struct Elements {
-  char* data = nullptr;
-  size_t length = 0;
-};
-
-/** False where it is no such array. null gives none. */
-bool readElements(napi_env env, napi_value value, Elements& elements) {
-  napi_valuetype kind;
-  napi_typedarray_type type;
-  void* data;
-  if (napi_typeof(env, value, &kind) != napi_ok) return false;
-  if (kind == napi_null) return true;
-  if (napi_get_typedarray_info(env, value, &type, &elements.length, &data, nullptr, nullptr) != napi_ok) return false;
-  elements.data = (char*)data;
-  return type == napi_float32_array || type == napi_int32_array;
-}
-
-/** One side of a copy: where its boxes begin. */
-struct Side {
-  Elements memory;
-  Elements rows;
-  int64_t at;
-  int64_t strides[3];
-
-  int64_t sample(int64_t s) const { return at + (rows.data ? ((const i32*)rows.data)[s] : s) * strides[0]; }
-
-  /** Whether every run lies in the memory. */
-  bool holds(const int64_t* counts, int64_t run) const {
-    if (rows.data && (int64_t)rows.length < counts[0]) return false;
-    int64_t low = 0, high = run;
-    for (int k = 1; k < 3; k++) (strides[k] < 0 ? low : high) += (counts[k] - 1) * strides[k];
-    for (int64_t s = 0; s < counts[0]; s++)
-      if (sample(s) + low < 0 || sample(s) + high > (int64_t)memory.length) return false;
-    return true;
-  }
-};
-
-template <typename Run>
-void copyBoxes(const int64_t* counts, const Side& to, const Side& from, Run copyRun) {
-  for (int64_t s = 0; s < counts[0]; s++)
-    for (int64_t i = 0; i < counts[1]; i++) {
-      char* target = to.memory.data + (to.sample(s) + i * to.strides[1]) * 4;
-      const char* source = from.memory.data + (from.sample(s) + i * from.strides[1]) * 4;
-      for (int64_t j = 0; j < counts[2]; j++) copyRun(target + j * to.strides[2] * 4, source + j * from.strides[2] * 4);
-    }
-}
-
-/** copy(to, from, box, toRows, fromRows): copies boxes of runs; false, and nothing copied, where they leave the arrays. */
-napi_value copy(napi_env env, napi_callback_info info) {
-  size_t count = 5, length;
-  napi_value arguments[5], done;
-  napi_typedarray_type type;
-  void* data;
-  Side to, from;
-  CHECK(napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr));
-  CHECK(napi_get_typedarray_info(env, arguments[2], &type, &length, &data, nullptr, nullptr));
-  bool fits = count == 5 && type == napi_float64_array && length == 12 && readElements(env, arguments[0], to.memory) &&
-              readElements(env, arguments[1], from.memory) && readElements(env, arguments[3], to.rows) &&
-              readElements(env, arguments[4], from.rows);
-  if (fits) {
-    const double* box = (const double*)data;
-    int64_t counts[3];
-    for (int k = 0; k < 3; k++) {
-      counts[k] = (int64_t)box[k];
-      to.strides[k] = (int64_t)box[5 + k];
-      from.strides[k] = (int64_t)box[9 + k];
-    }
-    const int64_t run = (int64_t)box[3];
-    to.at = (int64_t)box[4];
-    from.at = (int64_t)box[8];
-    fits = to.holds(counts, run) && from.holds(counts, run);
-    if (fits && run == 1)
-      copyBoxes(counts, to, from, [](char* target, const char* source) { std::memcpy(target, source, 4); });
-    else if (fits)
-      copyBoxes(counts, to, from, [run](char* target, const char* source) { std::memcpy(target, source, run * 4); });
-  }
-  CHECK(napi_get_boolean(env, fits, &done));
-  return done;
-}
+#include "hosts/node-arrays.inl.h"
 
 /** Reads (set, program, state, io, ioStride, steps, threads, smallest); lengths and counts were checked by the caller. */
 bool readJob(napi_env env, napi_callback_info info, Job& job, napi_value* arguments) {
@@ -518,7 +439,7 @@ NAPI_MODULE_INIT() {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"largePages", largePages}, {"copy", copy},
+  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"largePages", largePages}, {"copy", copy}, {"isFinite", isFinite},
                    {"load", load}, {"runSync", runSync},   {"run", run},               {"bind", bind}};
   for (const auto& f : functions) {
     napi_value value;

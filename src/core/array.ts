@@ -114,7 +114,7 @@ function checkedShape(shape: Shape, size: number): Shape {
   return shape;
 }
 
-/** Every batch of every fit is looked through, so this is a plain loop: on the exponent bits of float32, one type of array a loop. */
+/** All data of a fit are looked through, so this is a plain loop: on the exponent bits of float32, one type of array a loop. */
 function firstNonFiniteIn(data: NdArrayData): number {
   if (data instanceof Int32Array) return -1;
   if (data instanceof Float32Array) {

@@ -5,6 +5,7 @@ import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { FeedValue } from '../engine/compile.ts';
 import type { Labels } from '../layers/losses/loss.ts';
 import { showValue } from '../layers/options.ts';
+import { surelyFinite } from '../vm/finite.ts';
 import type { OutputObjective } from './compilation.ts';
 import { matchShape, type Network } from './network.ts';
 
@@ -69,6 +70,7 @@ function pathOf(flat: number, shape: Shape): number[] {
 }
 
 function refuseNonFinite(array: NdArray, where: string): void {
+  if (surelyFinite(array.data)) return;
   const path = array.firstNonFinite();
   if (path) {
     let flat = 0;

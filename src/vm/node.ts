@@ -11,6 +11,7 @@ import {
   SLACK_BYTES,
   sizesOf,
 } from './check.ts';
+import { lookBy } from './finite.ts';
 import { getThreads, smallestShare } from './threads.ts';
 import type { BlockCopy, BoundProgram, LoadedProgram, Machine, MachineTraits, RunOptions } from './vm.ts';
 
@@ -43,6 +44,7 @@ interface Addon {
   ): Promise<Outcome>;
   bind(set: number, program: Handle, state: Float32Array, io: Float32Array): (() => Outcome | undefined) | null;
   copy(to: Copied, from: Copied, box: Float64Array, toRows: Int32Array | null, fromRows: Int32Array | null): boolean;
+  isFinite(data: Float32Array): boolean;
 }
 type Copied = Float32Array | Int32Array | Float64Array;
 
@@ -181,6 +183,7 @@ export async function nativeSets(): Promise<string[]> {
 
 export async function openNative(isa?: string): Promise<Machine> {
   const addon = await loadAddon();
+  lookBy((data) => addon.isFinite(data));
   const sets = addon.sets();
   const set = isa === undefined ? 0 : sets.findIndex(([name]) => name === isa);
   if (set < 0)
