@@ -6,7 +6,7 @@ import { openMachine } from 'unrolled';
 import { answerAsChild, childResult } from './child.ts';
 import { recurrentModel, wave } from './own-model.ts';
 import { watchMemory } from './peak-memory.ts';
-import { PythonProgram } from './peers/python.ts';
+import { startPython } from './peers/python.ts';
 import { planFigures } from './plan-figures.ts';
 import { labelOf, type Point } from './points.ts';
 import { median, type Row, report } from './report.ts';
@@ -57,7 +57,7 @@ export async function trainingMemory(): Promise<void> {
     const others: number[] = [];
     for (let round = 0; round < rounds; round++) {
       own.push(childResult<Own>(import.meta.url, point));
-      const torch = await PythonProgram.start('PyTorch', 'torch_memory.py', ['torch'], 1);
+      const torch = await startPython('PyTorch', 'torch_memory.py', ['torch'], 1);
       if (torch) others.push((await torch.ask<{ bytes: number }>({ ...point, steps })).bytes);
       torch?.stop();
     }

@@ -1,6 +1,7 @@
 /** Keras as a subprocess, on one of its backends: `fit` and `predict`, compiled by XLA on JAX, as a graph on TensorFlow. */
 import type { Peer, StepOrder } from './peer.ts';
-import { PythonProgram } from './python.ts';
+import type { PeerProgram } from './program.ts';
+import { startPython } from './python.ts';
 
 const backends = {
   jax: { name: 'Keras (JAX)', script: 'keras_jax.py' },
@@ -10,9 +11,9 @@ const backends = {
 export class KerasPeer implements Peer {
   readonly name: string;
   readonly version: string;
-  private readonly program: PythonProgram;
+  private readonly program: PeerProgram;
 
-  private constructor(name: string, program: PythonProgram) {
+  private constructor(name: string, program: PeerProgram) {
     this.name = name;
     this.program = program;
     this.version = program.version;
@@ -21,7 +22,7 @@ export class KerasPeer implements Peer {
   /** Null, with a line that says why, where there is no Python with keras and the backend. */
   static async start(backend: keyof typeof backends, threads: number): Promise<KerasPeer | null> {
     const { name, script } = backends[backend];
-    const program = await PythonProgram.start(name, script, ['keras', backend], threads);
+    const program = await startPython(name, script, ['keras', backend], threads);
     return program && new KerasPeer(name, program);
   }
 

@@ -1,9 +1,9 @@
-/** A Python program as a subprocess that answers one order a line. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+/** Peers written in Python. */
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { benchFolder } from '../report.ts';
+import { PeerProgram } from './program.ts';
 
 function pathOf(name: string): string {
   return fileURLToPath(new URL(name, benchFolder));
@@ -21,53 +21,13 @@ function pythonWith(modules: readonly string[], name: string): string | null {
   return null;
 }
 
-export class PythonProgram {
-  readonly version: string;
-  private readonly child: ChildProcess;
-  private readonly lines: AsyncIterator<string>;
-  private readonly reader: Interface;
-
-  private constructor(child: ChildProcess, reader: Interface, lines: AsyncIterator<string>, version: string) {
-    this.child = child;
-    this.reader = reader;
-    this.lines = lines;
-    this.version = version;
-  }
-
-  /** Null, with a line that says why, where the modules are absent. @param script among the peers; its first line is its version */
-  static async start(
-    name: string,
-    script: string,
-    modules: readonly string[],
-    threads: number,
-  ): Promise<PythonProgram | null> {
-    const python = pythonWith(modules, name);
-    if (!python) return null;
-    const count = String(threads);
-    const child = spawn(python, [pathOf(`peers/${script}`), count], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, OMP_NUM_THREADS: count, MKL_NUM_THREADS: count },
-    });
-    const reader = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-    const lines = reader[Symbol.asyncIterator]();
-    const { value, done } = await lines.next();
-    if (done) {
-      console.log(`${name} skipped: its program ended at once.`);
-      return null;
-    }
-    return new PythonProgram(child, reader, lines, JSON.parse(value).version);
-  }
-
-  /** The answer to one order. */
-  async ask<Answer = { readonly milliseconds: number }>(order: object): Promise<Answer> {
-    this.child.stdin?.write(`${JSON.stringify(order)}\n`);
-    const { value, done } = await this.lines.next();
-    if (done) throw new Error(`The Python program ended without an answer to ${JSON.stringify(order)}`);
-    return JSON.parse(value) as Answer;
-  }
-
-  stop(): void {
-    this.reader.close();
-    this.child.kill();
-  }
+/** Null, with a line that says why, where the modules are absent. @param script among the peers; its first line is its version */
+export async function startPython(
+  name: string,
+  script: string,
+  modules: readonly string[],
+  threads: number,
+): Promise<PeerProgram | null> {
+  const python = pythonWith(modules, name);
+  return python === null ? null : PeerProgram.start(name, python, [pathOf(`peers/${script}`)], threads);
 }

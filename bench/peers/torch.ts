@@ -1,20 +1,21 @@
 /** PyTorch as a subprocess. */
 import type { Peer, StepOrder } from './peer.ts';
-import { PythonProgram } from './python.ts';
+import type { PeerProgram } from './program.ts';
+import { startPython } from './python.ts';
 
 export class TorchPeer implements Peer {
   readonly name = 'PyTorch';
   readonly version: string;
-  private readonly program: PythonProgram;
+  private readonly program: PeerProgram;
 
-  private constructor(program: PythonProgram) {
+  private constructor(program: PeerProgram) {
     this.program = program;
     this.version = program.version;
   }
 
   /** Null, with a line that says why, where there is no Python with torch. @param script among the peers, which answers the orders */
   static async start(script = 'torch_steps.py', threads = 1): Promise<TorchPeer | null> {
-    const program = await PythonProgram.start('PyTorch', script, ['torch'], threads);
+    const program = await startPython('PyTorch', script, ['torch'], threads);
     return program && new TorchPeer(program);
   }
 

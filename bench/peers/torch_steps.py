@@ -3,6 +3,7 @@ of threads.
 
 {"kind": "lstm", "batch": 32, "time": 100, "features": 128, "units": 128, "work": "train", "steps": 5}
 Training is forward, mean squared error of the whole output sequence, backward and Adam; the gradient of the input is not asked for.
+Every step has a batch of its own, made beforehand, as every contestant that goes through data by itself has.
 "lengths" (one a row) packs the sequences, which the loss then sees alone.
 """
 import json
@@ -24,17 +25,23 @@ def build(kind, features, units):
 
 
 def prepare(order):
-    """The model of the last order is kept."""
+    """The model and the data of the last order are kept."""
     global current
     key = tuple(order[k] for k in ("kind", "batch", "time", "features", "units"))
     if current[0] != key:
-        kind, batch, time_steps, features, units = key
+        kind, _, _, features, units = key
         torch.manual_seed(0)
         layer = build(kind, features, units)
-        optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
+        current = (key, {"layer": layer, "optimizer": torch.optim.Adam(layer.parameters(), lr=1e-3), "steps": 0})
+    made = current[1]
+    if made["steps"] != order["steps"]:
+        kind, batch, time_steps, features, units = key
         width = 2 * units if kind == "bidirectional" else units
-        current = (key, (layer, optimizer, torch.randn(batch, time_steps, features), torch.rand(batch, time_steps, width)))
-    return current[1]
+        rows = batch * order["steps"]
+        made["steps"] = order["steps"]
+        made["x"] = torch.randn(rows, time_steps, features).split(batch)
+        made["y"] = torch.rand(rows, time_steps, width).split(batch) if order["work"] == "train" else [None] * order["steps"]
+    return made
 
 
 def train(layer, optimizer, x, y):
@@ -51,7 +58,7 @@ def train_packed(layer, optimizer, x, y, lengths):
     optimizer.step()
 
 
-def infer(layer, _optimizer, x, _y):
+def infer(layer, x):
     with torch.inference_mode():
         layer(x)
 
@@ -59,12 +66,15 @@ def infer(layer, _optimizer, x, _y):
 for line in sys.stdin:
     order = json.loads(line)
     made = prepare(order)
+    layer, optimizer = made["layer"], made["optimizer"]
     if "lengths" in order:
-        made = (*made, torch.tensor(order["lengths"]))
-        step = train_packed
+        lengths = torch.tensor(order["lengths"])
+        step = lambda x, y: train_packed(layer, optimizer, x, y, lengths)
+    elif order["work"] == "train":
+        step = lambda x, y: train(layer, optimizer, x, y)
     else:
-        step = train if order["work"] == "train" else infer
+        step = lambda x, _: infer(layer, x)
     started = time.perf_counter()
-    for _ in range(order["steps"]):
-        step(*made)
+    for x, y in zip(made["x"], made["y"]):
+        step(x, y)
     print(json.dumps({"milliseconds": 1000 * (time.perf_counter() - started) / order["steps"]}), flush=True)
