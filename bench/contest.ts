@@ -28,13 +28,24 @@ function stepsThatFit({ batch, time, features, units }: Point): number {
   return Math.max(fewestSteps, Math.floor(mostData / (4 * batch * time * (features + 2 * units))));
 }
 
-/** Steps that take about `window` milliseconds. A contestant that takes longer has fewer. */
+/** Milliseconds that a contestant runs before it is measured: what optimises itself while it runs has then done so. */
+const warming = 500;
+
+/**
+ * Steps that take about `window` milliseconds, found by running until the contestant is warm. One that takes longer than the window has the
+ * fewest.
+ */
 async function stepsFor(contestant: Contestant, point: Point, work: Work, window: number): Promise<number> {
   const most = stepsThatFit(point);
   // what is compiled at the first call (also for the number of steps at once) is not part of the estimate
   for (let trial = 0; trial < 2; trial++) await contestant.run({ ...point, work, steps: fewestSteps });
-  const estimate = await contestant.run({ ...point, work, steps: fewestSteps });
-  return Math.min(most, Math.max(fewestSteps, Math.ceil(window / estimate)));
+  const started = performance.now();
+  let steps = fewestSteps;
+  do {
+    const estimate = await contestant.run({ ...point, work, steps });
+    steps = Math.min(most, Math.max(fewestSteps, Math.ceil(window / estimate)));
+  } while (performance.now() - started < warming);
+  return steps;
 }
 
 export interface ContestOptions {

@@ -19,18 +19,22 @@ function quantile(sorted: Float64Array, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
-/** Heap that `work` leaves behind, in bytes per call; 0 where the collector cannot be called. */
-function bytesPerCall(work: () => unknown, calls: number): number {
-  const collect = (globalThis as { gc?: () => void }).gc;
-  if (!collect) return 0;
+/** Heap that `calls` of `work`, and the look at the heap itself, leave behind at least, in bytes. */
+function leastLeft(work: () => unknown, calls: number, collect: () => void): number {
   let least = Number.POSITIVE_INFINITY;
-  for (let trial = 0; trial < 5; trial++) {
+  for (let trial = 0; trial < 7; trial++) {
     collect();
     const before = process.memoryUsage().heapUsed;
     for (let k = 0; k < calls; k++) work();
-    least = Math.min(least, (process.memoryUsage().heapUsed - before) / calls);
+    least = Math.min(least, process.memoryUsage().heapUsed - before);
   }
-  return Math.max(0, least);
+  return least;
+}
+
+/** Heap that `work` leaves behind, in bytes per call; 0 where the collector cannot be called. */
+function bytesPerCall(work: () => unknown, calls: number): number {
+  const collect = (globalThis as { gc?: () => void }).gc;
+  return collect ? Math.max(0, leastLeft(work, calls, collect) - leastLeft(work, 0, collect)) / calls : 0;
 }
 
 async function measure({ cell, units, features, rows }: (typeof shapes)[number]): Promise<Row> {
@@ -54,7 +58,7 @@ async function measure({ cell, units, features, rows }: (typeof shapes)[number])
     'median µs': quantile(times, 0.5),
     'p99 µs': quantile(times, 0.99),
     'fastest µs': times[0],
-    'bytes per step': bytesPerCall(step, 10_000),
+    'bytes per step': bytesPerCall(step, 50_000),
   };
 }
 
