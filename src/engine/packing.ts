@@ -65,12 +65,13 @@ export function blocksOf(shape: Shape, { groups, pitch, cols }: Layout, timeMajo
   // Elements of memory from one to the next along the last axis in front of the inner ones.
   const each = inner.length ? rows * pitch : 1;
   const [first = 1, second = 1] = shape;
-  return {
-    counts: [timeMajor ? second : first, timeMajor ? first : 1, whole ? 1 : rows],
-    run: whole ? size : cols,
-    logical: [timeMajor ? first * size : size, size, cols],
-    placed: [each, inner.length ? second * each : pitch, pitch],
-  };
+  const steps = timeMajor ? first : 1;
+  const logical = [steps * size, size, cols] as const;
+  const placed = [each, inner.length ? second * each : pitch, pitch] as const;
+  const samples = timeMajor ? second : first;
+  // The steps of a batch of one row stand behind each other on both sides.
+  if (whole && placed[1] === size) return { counts: [samples, 1, 1], run: steps * size, logical, placed };
+  return { counts: [samples, steps, whole ? 1 : rows], run: whole ? size : cols, logical, placed };
 }
 
 /** Elements from which a host copies faster than a loop here. */
