@@ -59,6 +59,32 @@ describe.each([
   });
 });
 
+it('smoothed labels are divided by the size of the last axis wherever the classes are, as Keras does', async () => {
+  // Three classes down, two entries across.
+  // biome-ignore format: as it is read
+  const [p, y] = [[[[0.5, 0.2], [0.3, 0.7], [0.2, 0.1]]], [[[1, 0], [0, 0], [0, 1]]]];
+  const given: LossCase = {
+    title: '',
+    loss: { class_name: '', config: {} },
+    y,
+    p,
+    mask: null,
+    weight: null,
+    value: 0,
+    gradient: 0,
+  };
+  const options = { axis: 1, labelSmoothing: 0.3 } as const;
+  const plain = await evaluate(losses.categoricalCrossentropy(options), given, 'oracle');
+  const focal = await evaluate(
+    losses.categoricalFocalCrossentropy({ ...options, gamma: 1, alpha: 1 }),
+    given,
+    'oracle',
+  );
+  // Keras 3.15, CategoricalCrossentropy(label_smoothing=0.3, axis=1) and CategoricalFocalCrossentropy(..., gamma=1, alpha=1).
+  expect(plain.total).toBeCloseTo(3.2633 / 2, 4);
+  expect(focal.total).toBeCloseTo(2.5848 / 2, 4);
+});
+
 describe('names', () => {
   it('are found in every spelling, by alias, and by shapes', () => {
     for (const name of ['binaryCrossentropy', 'binary_crossentropy', 'BinaryCrossentropy', 'bce'])

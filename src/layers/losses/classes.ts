@@ -55,6 +55,6 @@ export function logProbabilities(prediction: Tensor, fromLogits: boolean): Tenso
 /** Targets of 0 and 1 moved towards 0.5. */
 export const smoothedBinary = (y: Tensor, share: number): Tensor => (share ? add(mul(y, 1 - share), 0.5 * share) : y);
 
-/** One-hot targets on the last axis, of which a share is spread over the classes. */
+/** One-hot targets, of which a share is spread over the classes, by the size of the last axis whichever the classes are on: Keras's rule. */
 export const smoothedClasses = (y: Tensor, share: number): Tensor =>
   share ? add(mul(y, 1 - share), share / y.shape[y.rank - 1]) : y;

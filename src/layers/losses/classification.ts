@@ -100,8 +100,8 @@ export const binaryFocalCrossentropy = defineLoss({
 });
 
 /**
- * -sum over classes of y log p, for targets of the shape of the prediction. With `labelSmoothing`, a share of the target is spread over the
- * classes of `axis` (Keras divides it by the size of the last axis also where the classes are another one).
+ * -sum over classes of y log p, for targets of the shape of the prediction. With `labelSmoothing`, a share of the target is taken off and
+ * spread over the classes: divided by the size of the last axis, as in Keras also where the classes are another `axis`.
  */
 export const categoricalCrossentropy = defineLoss({
   className: 'CategoricalCrossentropy',
@@ -110,7 +110,7 @@ export const categoricalCrossentropy = defineLoss({
   classAxis: ({ axis }) => axis,
   entries: ({ axis }, target) => withoutAxis(target, axis),
   values({ fromLogits, labelSmoothing, axis }, target, prediction) {
-    const y = smoothedClasses(axisToEnd(target, axis), labelSmoothing);
+    const y = axisToEnd(smoothedClasses(target, labelSmoothing), axis);
     return neg(sum(mul(y, logProbabilities(axisToEnd(prediction, axis), fromLogits)), last));
   },
 });
@@ -123,7 +123,8 @@ const alphaOption = option<number | readonly number[]>(
 );
 
 /**
- * -sum over classes of `alpha` (1 - p) ** `gamma` y log p. `alpha` is one number or one for every class. Lin et al., "Focal loss for dense
+ * -sum over classes of `alpha` (1 - p) ** `gamma` y log p. `alpha` is one number or one for every class; `labelSmoothing` as of
+ * `categoricalCrossentropy`. Lin et al., "Focal loss for dense
  * object detection" (2017), section 3.
  */
 export const categoricalFocalCrossentropy = defineLoss({
@@ -141,7 +142,7 @@ export const categoricalFocalCrossentropy = defineLoss({
   classAxis: ({ axis }) => axis,
   entries: ({ axis }, target) => withoutAxis(target, axis),
   values({ alpha, gamma, fromLogits, labelSmoothing, axis }, target, prediction) {
-    const y = smoothedClasses(axisToEnd(target, axis), labelSmoothing);
+    const y = axisToEnd(smoothedClasses(target, labelSmoothing), axis);
     const scores = axisToEnd(prediction, axis);
     const p = normalized(fromLogits ? softmax(scores) : scores);
     const classes = p.shape[p.rank - 1];
