@@ -177,6 +177,12 @@ const cases: [string, () => Promise<unknown>, string, RegExp][] = [
     /received 'onEpochEnds'. Did you mean `onEpochEnd`/,
   ],
   [
+    'a hook that cannot be called, before anything is trained',
+    () => words().fit(ids, [0, 1], { callbacks: [{ onTrainEnd: 'log' }] } as never),
+    'ARGUMENT',
+    /callbacks\[0\].onTrainEnd: expected a function, received 'log'/,
+  ],
+  [
     'a split that leaves nothing',
     () => words().fit([[1, 2, 3]], [0], { validationSplit: 0.5 }),
     'DATA',

@@ -1,8 +1,8 @@
 /** Stops the training when a number has stopped improving. Source: Keras 3, `keras/src/callbacks/early_stopping.py`. */
 import type { NdArray } from '../../core/array.ts';
-import { finiteNumber, flag, type OptionsIn, option, parseOptions } from '../../layers/options.ts';
+import { finiteNumber, flag, type OptionsIn, parseOptions } from '../../layers/options.ts';
 import type { Callback } from './callback.ts';
-import { count, Monitor, monitorOptions, verbosity } from './monitor.ts';
+import { count, Monitor, monitorOptions, reference, verbosity } from './monitor.ts';
 import { say } from './notices.ts';
 import {
   checkState,
@@ -23,7 +23,7 @@ const options = {
   /** 1: say when it stops. Default 0. */
   verbose: verbosity(),
   /** The wait begins anew only with values better than this one. Default: none. */
-  baseline: option<number | null>('a number, or null', (v) => v === null || typeof v === 'number', null),
+  baseline: reference(),
   /** At the end of the training, also of one that was not stopped, put the weights of the best epoch back. Default false. */
   restoreBestWeights: flag(false),
   /** The first epoch, counted from 0, that is watched. Default 0. */

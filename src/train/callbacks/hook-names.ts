@@ -16,6 +16,9 @@ export const hookNames = [
   'onNonFinite',
 ] as const satisfies readonly (keyof Callback)[];
 
+/** What is called of a callback, where it is there. */
+const callable = [...hookNames, 'state', 'restore', 'resume'] as const satisfies readonly (keyof Callback)[];
+
 /** Of the object and of its classes. */
 function methodsOf(callback: object): string[] {
   const names: string[] = [];
@@ -24,7 +27,7 @@ function methodsOf(callback: object): string[] {
   return names;
 }
 
-/** Throws ARGUMENT for what is no callback. */
+/** Throws ARGUMENT for what is no callback, for hooks of other names, and for hooks that cannot be called. */
 export function checkCallback(callback: unknown, where: string): void {
   if (typeof callback !== 'object' || callback === null)
     fail(
@@ -34,6 +37,11 @@ export function checkCallback(callback: unknown, where: string): void {
       typeof callback === 'function' ? `the function ${callback.name || 'without a name'}` : showValue(callback),
       typeof callback === 'function' ? 'Call it, or write `{ onEpochEnd: function }`.' : undefined,
     );
+  for (const name of callable) {
+    const value = (callback as Record<string, unknown>)[name];
+    if (value !== undefined && typeof value !== 'function')
+      fail('ARGUMENT', `${where}.${name}`, 'a function', showValue(value));
+  }
   for (const name of methodsOf(callback)) {
     if (!/^on[A-Z_]/.test(name) || (hookNames as readonly string[]).includes(name)) continue;
     // Keras's names of the hooks of a step.

@@ -5,7 +5,7 @@ import { flag, type OptionsIn, option, parseOptions } from '../../layers/options
 import { fixed } from '../decimals.ts';
 import type { Callback, Logs, TrainingRun } from './callback.ts';
 import { fileName } from './file-name.ts';
-import { Monitor, monitorOptions, verbosity } from './monitor.ts';
+import { Monitor, monitorOptions, reference, verbosity } from './monitor.ts';
 import { say } from './notices.ts';
 import { checkState, readNumber, type StoredNumber, storeNumber } from './state.ts';
 import { StepCounter, stepFrequency } from './step-counter.ts';
@@ -28,7 +28,7 @@ const options = {
   /** After every epoch, or after so many steps. Default `epoch`. */
   saveFreq: stepFrequency(),
   /** With `saveBestOnly`: what the first one must be better than. Default: none. */
-  initialValueThreshold: option<number | null>('a number, or null', (v) => v === null || typeof v === 'number', null),
+  initialValueThreshold: reference(),
   /** How many of the files that this callback wrote are kept; older ones are removed. Default null: all. */
   keepLast: option<number | null>('a positive integer, or null', (v) => v === null || positive(v), null),
 };

@@ -8,6 +8,10 @@ import { Warnings } from './notices.ts';
 export const count = (fallback: number) =>
   option<number>('a whole number from 0 on', (v) => Number.isSafeInteger(v) && (v as number) >= 0, fallback);
 
+/** A value that others are held against. Nothing is better than NaN, so that it is none. */
+export const reference = () =>
+  option<number | null>('a number, or null', (v) => v === null || (typeof v === 'number' && !Number.isNaN(v)), null);
+
 /** Whether a callback says what it does: 0 or 1. */
 export const verbosity = () => option<0 | 1>('0 or 1', (v) => v === 0 || v === 1, 0);
 

@@ -75,6 +75,7 @@ describe('earlyStopping', () => {
     [{ mode: 'sideways' }, /mode: expected one of 'auto', 'min', 'max'/],
     [{ restore_best_weights: true }, /Did you mean `restoreBestWeights: true`/],
     [{ minDelta: Number.NaN }, /minDelta/],
+    [{ baseline: Number.NaN }, /baseline: expected a number, or null, received NaN/],
   ])('refuses %o', (options, message) => {
     expect(() => earlyStopping(options as object)).toThrow(message);
   });

@@ -92,6 +92,7 @@ describe('modelCheckpoint', () => {
     [{ filepath: 'a', saveFreq: 'batch' }, /saveFreq/],
     [{ filepath: 'a.keras', saveWeightsOnly: true }, /ending .safetensors/],
     [{ filepath: 'a', keepLast: 0 }, /keepLast/],
+    [{ filepath: 'a', initialValueThreshold: Number.NaN }, /initialValueThreshold: expected a number, or null/],
   ])('refuses %o', (options, message) => {
     expect(() => modelCheckpoint(options as { filepath: string })).toThrow(message);
   });
