@@ -258,7 +258,7 @@ export async function findAnomaly(failed: Failed): Promise<AnomalyReport> {
 /** The error for a step that is not finite, with what a closer look found. @param where such as `fit: epoch 1, batch 3` */
 export async function numericError(where: string, failed: Failed): Promise<NumericError> {
   const { loss } = failed;
-  const what = Number.isFinite(loss) ? 'a gradient is not' : `${loss}`;
+  const what = Number.isFinite(loss) ? 'a gradient that is not' : `${loss}`;
   const said = `${where}: expected a finite loss and gradients, received ${what}.`;
   const kept =
     'The weights are those of the last good step. Try a smaller learningRate, or globalClipnorm: 1 in the optimizer.';

@@ -159,7 +159,7 @@ describe('a gradient that is not finite while the loss is', () => {
     const before = bits(model);
     // The slope of the root is infinite at zero.
     const { report, message } = (await failure(model.trainOnBatch([[0, 0]], [[1]]))) as NumericError;
-    expect(message).toContain('received a gradient is not');
+    expect(message).toContain('received a gradient that is not');
     expect(report?.first).toMatchObject({ layer: 'first', kind: 'gradient', name: 'output', step: null, samples: [0] });
     expect(bits(model)).toEqual(before);
   });
