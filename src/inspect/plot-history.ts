@@ -4,6 +4,7 @@
  */
 import type { EChartsOption } from 'echarts';
 import { fail } from '../core/errors.ts';
+import { History } from '../train/history.ts';
 import { formatOf, type PictureOptions, usesColor } from './picture.ts';
 import { textCurves } from './terminal.ts';
 
@@ -30,31 +31,53 @@ function spoken(key: string): string {
 }
 
 /** Keys that have a panel: loss first, then the metrics in their order. */
-function panelsOf(curves: Curves): string[] {
+function panelsOf(curves: Readonly<Record<string, Points>>): string[] {
   return Object.keys(curves).filter((key) => !key.startsWith('val_') && key !== 'lr' && key !== 'learning_rate');
 }
 
 function smallerIsBetter(key: string): boolean {
-  return /loss|error|mae|mse|rmse|mape|perplexity/i.test(key);
+  return /loss|error|mae|mse|msle|mape|perplexity|entropy|[bc]ce$|hinge|divergence|kld|poisson|cosh|^false/i.test(key);
+}
+
+/** Values beside the epochs, counted from 1, that they belong to. */
+type Points = readonly (readonly [epoch: number, value: number])[];
+
+/**
+ * The points of every key. A plain list says nothing of its epochs: one that is shorter than that of the loss is taken to come from a
+ * validation after every so many epochs.
+ */
+function pointsOf(given: Curves | History): Record<string, Points> {
+  const curves = given instanceof History ? given.history : given;
+  const longest = Math.max(0, ...Object.values(curves ?? {}).map((values) => values?.length ?? 0));
+  return Object.fromEntries(
+    Object.entries(curves ?? {}).map(([key, values]): [string, Points] => {
+      if (!Array.isArray(values))
+        fail('DATA', `plotHistory: ${key}`, 'a list of numbers', typeof values, 'Give it what `fit` returns.');
+      const every =
+        Array.from({ length: longest }, (_, i) => i + 1).find((n) => Math.floor(longest / n) === values.length) ?? 1;
+      const epochs = given instanceof History ? given.epochs[key] : null;
+      return [key, values.map((value, i) => [epochs ? epochs[i] + 1 : every * (i + 1), value])];
+    }),
+  );
 }
 
 /** Position of the best finite value. */
-function bestOf(values: readonly number[], smaller: boolean): number {
+function bestOf(values: Points, smaller: boolean): number {
   let best = -1;
-  values.forEach((x, i) => {
-    if (Number.isFinite(x) && (best < 0 || (smaller ? x < values[best] : x > values[best]))) best = i;
+  values.forEach(([, x], i) => {
+    if (Number.isFinite(x) && (best < 0 || (smaller ? x < values[best][1] : x > values[best][1]))) best = i;
   });
   return best;
 }
 
-function line(name: string, values: readonly number[], panel: number, colour: string) {
+function line(name: string, values: Points, panel: number, colour: string) {
   return {
     type: 'line' as const,
     name,
     xAxisIndex: panel,
     yAxisIndex: panel,
     // a value that is not finite leaves a gap
-    data: values.map((y, i) => [i + 1, Number.isFinite(y) ? y : null]),
+    data: values.map(([epoch, y]) => [epoch, Number.isFinite(y) ? y : null]),
     symbol: 'circle',
     symbolSize: values.length > 40 ? 0 : 6,
     lineStyle: { color: colour, width: 2 },
@@ -65,27 +88,36 @@ function line(name: string, values: readonly number[], panel: number, colour: st
 /**
  * Draws the curves of a fit.
  *
+ * @param given what `fit` returns, or its `history`, which does not know after which epochs the validations were
+ * @throws DATA for what holds no epoch, or no lists of numbers
  * @example
  * const history = await model.fit(x, y, { epochs: 10, validationSplit: 0.2 });
- * await writeFile('curves.svg', await plotHistory(history.history, { title: 'Reviews' }));
+ * await writeFile('curves.svg', await plotHistory(history, { title: 'Reviews' }));
  */
-export async function plotHistory(curves: Curves, options: PlotHistoryOptions = {}): Promise<string> {
+export async function plotHistory(given: Curves | History, options: PlotHistoryOptions = {}): Promise<string> {
+  const curves = pointsOf(given);
   const panels = panelsOf(curves);
   if (panels.length === 0 || panels.every((key) => curves[key].length === 0))
     fail('DATA', 'plotHistory', 'at least one finished epoch', 'none', 'Give it the history of a fit.');
+  const places = panels.flatMap((key) => curves[key].map(([epoch]) => epoch));
+  const [first, last] = [Math.min(...places), Math.max(...places)];
   const { title = 'Learning curves', subtitle = '', panelWidth = 460, height = 420 } = options;
   if (formatOf(options, 'plotHistory', ['panelWidth', 'height']) === 'terminal') {
     const color = usesColor(options);
     const charts = panels.map((key) => {
-      const shown = [{ name: 'training', values: curves[key] }];
-      if (curves[`val_${key}`]?.length) shown.push({ name: 'validation', values: curves[`val_${key}`] });
-      return textCurves(shown, { title: spoken(key), xName: 'epoch', xFrom: 1, color });
+      const everyEpoch = (points: Points) => {
+        const values = new Array<number>(last - first + 1).fill(Number.NaN);
+        for (const [epoch, value] of points) values[epoch - first] = value;
+        return values;
+      };
+      const shown = [{ name: 'training', values: everyEpoch(curves[key]) }];
+      if (curves[`val_${key}`]?.length) shown.push({ name: 'validation', values: everyEpoch(curves[`val_${key}`]) });
+      return textCurves(shown, { title: spoken(key), xName: 'epoch', xFrom: first, color });
     });
     return [title, ...(subtitle ? [subtitle] : []), '', charts.join('\n\n')].join('\n');
   }
   const { init } = await import('echarts');
   const width = panelWidth * panels.length;
-  const epochs = Math.max(...panels.map((key) => curves[key].length));
   const option: EChartsOption = {
     animation: false,
     backgroundColor: '#ffffff',
@@ -123,8 +155,8 @@ export async function plotHistory(curves: Curves, options: PlotHistoryOptions = 
       name: 'epoch',
       nameLocation: 'middle' as const,
       nameGap: 28,
-      min: 1,
-      max: Math.max(2, epochs),
+      min: first,
+      max: Math.max(first + 1, last),
       minInterval: 1,
       splitLine: { show: false },
     })),
@@ -140,8 +172,8 @@ export async function plotHistory(curves: Curves, options: PlotHistoryOptions = 
       if (validation?.length) {
         const best = bestOf(validation, smallerIsBetter(key));
         const mark = {
-          coord: [best + 1, validation[best]],
-          value: validation[best]?.toPrecision(3),
+          coord: validation[best],
+          value: validation[best]?.[1].toPrecision(3),
           symbol: 'circle',
           symbolSize: 12,
           itemStyle: { color: 'transparent', borderColor: colours.validation, borderWidth: 2 },

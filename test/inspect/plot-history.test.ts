@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { plotHistory } from '../../src/inspect/plot-history.ts';
+import { History } from '../../src/train/history.ts';
 
 const curves = {
   loss: [0.7, 0.5, 0.3],
@@ -33,6 +34,39 @@ describe('plotHistory', () => {
     const svg = await plotHistory({ loss: [Number.NaN], mae: [1] });
     expect(svg).toContain('>Loss<');
     expect(svg).not.toContain('NaN');
+  });
+
+  it('draws what fit returns, every value at its epoch, also where not every epoch was validated', async () => {
+    const history = new History();
+    for (const [epoch, loss] of [4, 3, 2, 1].entries())
+      history.add(epoch + 2, { loss, ...(epoch % 2 && { val_loss: loss + 0.5 }) });
+    const saved = new History();
+    saved.restore(JSON.parse(JSON.stringify(history)));
+    const places = (text: string) =>
+      text.split('\n').flatMap((row) => (/┤.*○/.test(row) ? [row.indexOf('○') - row.indexOf('┤') - 1] : []));
+    for (const given of [history, saved]) {
+      const text = await plotHistory(given, { format: 'terminal', color: false });
+      // Epochs 3 to 6 over 60 columns; validated after 4 and 6.
+      expect(places(text)).toEqual([20, 59]);
+      expect(text).toMatch(/\n +3 +epoch +6$/);
+    }
+    const plain = await plotHistory(history.history, { format: 'terminal', color: false });
+    expect(places(plain)).toEqual([20, 59]);
+    expect(await plotHistory(history)).toContain('>1.50<');
+  });
+
+  it('marks the smallest value of a metric that is a loss', async () => {
+    const values = [0.4, 0.9];
+    for (const name of ['binaryCrossentropy', 'kl_divergence', 'hinge', 'perplexity', 'logCoshError'])
+      expect(await plotHistory({ loss: [1, 1], [name]: values, [`val_${name}`]: values })).toContain('>0.400<');
+    expect(await plotHistory({ loss: [1, 1], auc: values, val_auc: values })).toContain('>0.900<');
+  });
+
+  it('refuses what is no history', async () => {
+    await expect(plotHistory({ loss: 3 } as never)).rejects.toThrow(
+      'plotHistory: loss: expected a list of numbers, received number. Give it what `fit` returns.',
+    );
+    await expect(plotHistory(undefined as never)).rejects.toThrow(/at least one finished epoch/);
   });
 
   it('refuses a history without epochs', async () => {
