@@ -89,6 +89,8 @@ export async function plotGradientFlow(
         max: Math.max(1, ...flows.map(({ norms }) => norms.length - 1)),
         minInterval: 1,
         splitLine: { show: false },
+        // At the lower edge, not where the norm is 1.
+        axisLine: { onZero: false },
       },
       // Powers of ten by hand: the logarithmic axis names some and leaves out others.
       yAxis: {

@@ -159,6 +159,7 @@ export async function plotHistory(given: Curves | History, options: PlotHistoryO
       max: Math.max(first + 1, last),
       minInterval: 1,
       splitLine: { show: false },
+      axisLine: { onZero: false },
     })),
     yAxis: panels.map((_, gridIndex) => ({
       gridIndex,
@@ -177,7 +178,13 @@ export async function plotHistory(given: Curves | History, options: PlotHistoryO
           symbol: 'circle',
           symbolSize: 12,
           itemStyle: { color: 'transparent', borderColor: colours.validation, borderWidth: 2 },
-          label: { position: 'top' as const, color: colours.validation, fontWeight: 'bold' as const },
+          // Beside the numbers of the axis.
+          label: {
+            position: 'top' as const,
+            offset: validation[best]?.[0] === first ? [24, 0] : [0, 0],
+            color: colours.validation,
+            fontWeight: 'bold' as const,
+          },
         };
         series.push({
           ...line('validation', validation, panel, colours.validation),

@@ -78,6 +78,10 @@ export async function plotLearningRates(
     lineStyle: { color: colour, width: thickness },
     itemStyle: { color: colour },
   });
+  const least = 10 ** Math.floor(Math.log10(rates[0]) + 1e-9);
+  const most = 10 ** Math.ceil(Math.log10(rates[rates.length - 1]) - 1e-9);
+  /** Where a rate stands on the axis, from 0 to 1. */
+  const share = (rate: number) => Math.log(rate / least) / Math.log(most / least);
   const marks = [
     ['valley', valley],
     ['steepest', steepest],
@@ -92,9 +96,9 @@ export async function plotLearningRates(
         symbolSize: 11,
         itemStyle: { color: 'transparent', borderColor: colours.mark, borderWidth: 2 },
         label: {
-          // Apart from each other and from the curve, which falls here.
+          // Apart from each other and from the curve, which falls here; within the picture.
           position: name === 'valley' ? ('bottom' as const) : ('top' as const),
-          offset: name === 'valley' ? [-42, 6] : [58, 0],
+          offset: name === 'valley' ? [share(rates[at]) < 0.15 ? 42 : -42, 6] : [share(rates[at]) > 0.8 ? -58 : 58, 0],
           color: colours.mark,
           fontWeight: 'bold' as const,
         },
@@ -120,10 +124,11 @@ export async function plotLearningRates(
       name: 'learning rate',
       nameLocation: 'middle',
       nameGap: 28,
-      min: 10 ** Math.floor(Math.log10(rates[0]) + 1e-9),
-      max: 10 ** Math.ceil(Math.log10(rates[rates.length - 1]) - 1e-9),
+      min: least,
+      max: most,
       axisLabel: { formatter: (rate: number) => powerOfTen(rate) },
       splitLine: { show: false },
+      axisLine: { onZero: false },
     },
     yAxis: { type: 'value', scale: true, splitLine: { lineStyle: { color: '#e6e6e6' } } },
     series: [

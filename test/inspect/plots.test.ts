@@ -6,6 +6,7 @@ import { plotAttention } from '../../src/inspect/plot-attention.ts';
 import { plotConfusion } from '../../src/inspect/plot-confusion.ts';
 import { plotGradientFlow } from '../../src/inspect/plot-gradient-flow.ts';
 import { plotHistory } from '../../src/inspect/plot-history.ts';
+import { plotLearningRates } from '../../src/inspect/plot-learning-rates.ts';
 import { plotGates, plotStates } from '../../src/inspect/plot-states.ts';
 import { renderPng } from '../../src/inspect/render-png.ts';
 import { textCurves, textHeatMap } from '../../src/inspect/terminal.ts';
@@ -101,6 +102,30 @@ describe('plotAttention and plotConfusion', () => {
     expect(() => plotConfusion([0, 1], [0])).toThrow(/as many predictions/);
     expect(() => plotConfusion([0, 3], [0, 1], { classes: ['a', 'b'] })).toThrow(/a name for each of 4 classes/);
   });
+});
+
+/** How far down the line of the lower axis is: the longest flat one that is no line of the grid. */
+function axisHeight(svg: string): number {
+  const [longest] = [...svg.matchAll(/<path d="M(\S+) (\S+)L(\S+) (\S+)"[^>]*stroke="(#[0-9a-f]{6})"/g)]
+    .filter(([, , from, , to, colour]) => from === to && colour !== '#e6e6e6')
+    .sort((a, b) => Number(b[3]) - Number(b[1]) - (Number(a[3]) - Number(a[1])));
+  return Number(longest[2]);
+}
+
+it('axes are at the lower edge, and the names of marks within the picture', async () => {
+  const rates = [1e-4, 1e-3, 1e-2, 1e-1, 1];
+  const losses = [-1, -0.5, -0.5, 1, 0.5];
+  const found = { rates, losses, smoothed: losses, valley: 1e-4, steepest: 1, suggestion: 1e-4, diverged: false };
+  const sweep = await plotLearningRates(found);
+  const curves = await plotHistory({ loss: [-1, 1], val_loss: [-0.5, 0.5] });
+  const withLoss = await inspect(reader, sentence, { y: [[1000]] });
+  for (const svg of [sweep, curves, await plotGradientFlow(withLoss)]) expect(axisHeight(svg)).toBeGreaterThan(350);
+  // The middles of the texts.
+  const middle = (svg: string, text: string) =>
+    Number(new RegExp(`translate\\((\\S+) \\S+\\)"[^>]*>${text}<`).exec(svg)?.[1] ?? Number.NaN);
+  expect(middle(sweep, 'valley 1.0e-4')).toBeGreaterThan(64);
+  expect(middle(sweep, 'steepest 1.0e\\+0')).toBeLessThan(640 - 64);
+  expect(middle(curves, '-0.500')).toBeGreaterThan(64 + 20);
 });
 
 it('renders PNG, and says where there is no font instead of leaving the letters out', async () => {
