@@ -1,108 +1,16 @@
 /**
  * A training step of every layer at three sizes, in turn with PyTorch's in the same run, on one thread: forward, mean squared error of all
- * outputs, backward, Adam, measured through `fit`. In front of layers without weights stands a dense one, here and there. Memory: the plan's
- * figure (state, io and arena of the step) beside the bytes that PyTorch keeps for the way back and for weights, gradients and slots.
+ * outputs (of a few layers their own loss), backward, Adam, measured through `fit`. In front of layers without weights stands a dense one,
+ * here and there. What PyTorch does not have is written there in its plain operations. Memory: the plan's figure (state, io and arena of
+ * the step) beside the bytes that PyTorch keeps for the way back and for weights, gradients and slots.
  *
  * `npm run bench -- layers` runs all; UNROLLED_BENCH_LAYERS=lstm,gru some, UNROLLED_BENCH_ROUNDS=3 fewer rounds, UNROLLED_BENCH_SIZES=1
  * the small ones alone.
  */
-import { input, type Layer, layers, model as makeModel, NdArray, ops, type SymbolicTensor } from 'unrolled';
+import { input, model as makeModel, NdArray } from 'unrolled';
+import { type Batch, type Contestant, contestants, sequences } from './layer-contestants.ts';
 import { TorchPeer } from './peers/torch.ts';
 import { interleave, median, type Row, report } from './report.ts';
-
-interface Size {
-  readonly batch: number;
-  readonly time: number;
-  readonly features: number;
-}
-
-const sizes: readonly Size[] = [
-  { batch: 32, time: 32, features: 32 },
-  { batch: 32, time: 100, features: 128 },
-  { batch: 64, time: 100, features: 256 },
-];
-
-type Build = (x: SymbolicTensor, size: Size) => SymbolicTensor;
-
-/** Layers with weights of their own. */
-const of =
-  (make: (features: number) => Layer): Build =>
-  (x, { features }) =>
-    make(features).apply(x);
-
-/** A dense layer in front. */
-const behind =
-  (make: (features: number) => Layer): Build =>
-  (x, { features }) =>
-    make(features).apply(layers.dense({ units: features }).apply(x));
-
-/** Two inputs of the layer: what the dense layer gives, and the same turned around. */
-const ofTwo =
-  (make: () => Layer): Build =>
-  (x, { features }) => {
-    const h = layers.dense({ units: features }).apply(x);
-    return make().apply([h, ops.reverse(h, 2)]);
-  };
-
-/** What attends to itself. */
-const toItself =
-  (make: (features: number) => Layer, front: boolean): Build =>
-  (x, { features }) => {
-    const h = front ? layers.dense({ units: features }).apply(x) : x;
-    return make(features).apply([h, h]);
-  };
-
-const returnSequences = true;
-const builds: Readonly<Record<string, Build>> = {
-  dense: of((units) => layers.dense({ units })),
-  embedding: of((outputDim) => layers.embedding({ inputDim: 10_000, outputDim })),
-  simpleRNN: of((units) => layers.simpleRNN({ units, returnSequences })),
-  lstm: of((units) => layers.lstm({ units, returnSequences })),
-  gru: of((units) => layers.gru({ units, returnSequences })),
-  minimalGatedUnit: of((units) => layers.minimalGatedUnit({ units, returnSequences })),
-  indRNN: of((units) => layers.indRNN({ units, returnSequences })),
-  bidirectional: of((units) => layers.bidirectional({ layer: layers.lstm({ units: units / 2, returnSequences }) })),
-  timeDistributed: of((units) => layers.timeDistributed({ layer: layers.dense({ units }) })),
-  einsumDense: of((f) => layers.einsumDense({ equation: 'abc,cd->abd', outputShape: [null, f], biasAxes: 'd' })),
-  conv1d: of((filters) => layers.conv1d({ filters, kernelSize: 3, padding: 'same' })),
-  depthwiseConv1d: of(() => layers.depthwiseConv1d({ kernelSize: 3, padding: 'same' })),
-  separableConv1d: of((filters) => layers.separableConv1d({ filters, kernelSize: 3, padding: 'same' })),
-  batchNormalization: behind(() => layers.batchNormalization()),
-  layerNormalization: behind(() => layers.layerNormalization()),
-  rmsNormalization: behind(() => layers.rmsNormalization()),
-  groupNormalization: behind(() => layers.groupNormalization({ groups: 4 })),
-  unitNormalization: behind(() => layers.unitNormalization()),
-  maxPooling1d: behind(() => layers.maxPooling1d()),
-  averagePooling1d: behind(() => layers.averagePooling1d()),
-  globalMaxPooling1d: behind(() => layers.globalMaxPooling1d()),
-  globalAveragePooling1d: behind(() => layers.globalAveragePooling1d()),
-  activation: behind(() => layers.activation({ activation: 'gelu' })),
-  relu: behind(() => layers.relu()),
-  prelu: behind(() => layers.prelu({ sharedAxes: [1] })),
-  softmax: behind(() => layers.softmax()),
-  dropout: behind(() => layers.dropout({ rate: 0.3 })),
-  spatialDropout1d: behind(() => layers.spatialDropout1d({ rate: 0.3 })),
-  gaussianNoise: behind(() => layers.gaussianNoise({ stddev: 0.1 })),
-  flatten: behind(() => layers.flatten()),
-  permute: behind(() => layers.permute({ dims: [2, 1] })),
-  cropping1d: behind(() => layers.cropping1d({ cropping: 1 })),
-  zeroPadding1d: behind(() => layers.zeroPadding1d({ padding: 1 })),
-  upSampling1d: behind(() => layers.upSampling1d({ size: 2 })),
-  add: ofTwo(() => layers.add()),
-  multiply: ofTwo(() => layers.multiply()),
-  concatenate: ofTwo(() => layers.concatenate()),
-  dot: toItself(() => layers.dot({ axes: 2 }), true),
-  attention: toItself(() => layers.attention(), true),
-  additiveAttention: toItself(() => layers.additiveAttention(), true),
-  multiHeadAttention: toItself((f) => layers.multiHeadAttention({ numHeads: 4, keyDim: f / 4 }), false),
-  groupQueryAttention: toItself(
-    (f) => layers.groupQueryAttention({ headDim: f / 4, numQueryHeads: 4, numKeyValueHeads: 2 }),
-    false,
-  ),
-};
-
-/** Additive attention of 100 steps holds a value for every pair of steps and feature. */
-const onlyAt: Readonly<Record<string, number>> = { additiveAttention: 1 };
 
 interface Own {
   run(): Promise<number>;
@@ -110,9 +18,8 @@ interface Own {
   bytes(): number;
 }
 
-function ours(build: Build, name: string, size: Size, steps: number): Own {
-  const { batch, time, features } = size;
-  const rows = batch * steps;
+function ours({ build, indices, loss: [loss, classes] = ['mse', 0] }: Contestant, batch: Batch, steps: number): Own {
+  const rows = batch[0] * steps;
   const wave = (shape: readonly number[]) => {
     const count = shape.reduce((a, b) => a * b);
     return NdArray.from(
@@ -120,22 +27,24 @@ function ours(build: Build, name: string, size: Size, steps: number): Own {
       shape,
     );
   };
-  const indices = name === 'embedding';
-  const x = input(indices ? { shape: [time], dtype: 'int32' } : { shape: [time, features] });
-  const y = build(x, size);
+  const numbers = (shape: readonly number[], below: number) => {
+    const count = shape.reduce((a, b) => a * b);
+    return NdArray.from(
+      Int32Array.from({ length: count }, (_, i) => (i * 7919) % below),
+      shape,
+    );
+  };
+  const row = batch.slice(1, indices ? -1 : undefined);
+  const x = input(indices ? { shape: row, dtype: 'int32' } : { shape: row });
+  const y = build(x, batch[batch.length - 1]);
   const own = makeModel({ inputs: x, outputs: y });
-  own.compile({ optimizer: 'adam', loss: 'mse' });
-  const data = indices
-    ? NdArray.from(
-        Int32Array.from({ length: rows * time }, (_, i) => (i * 7919) % 10_000),
-        [rows, time],
-      )
-    : wave([rows, time, features]);
-  const target = wave([rows, ...(y.shape.slice(1) as number[])]);
+  own.compile({ optimizer: 'adam', loss });
+  const data = indices ? numbers([rows, ...row], indices) : wave([rows, ...row]);
+  const target = classes ? numbers([rows, batch[1]], classes) : wave([rows, ...(y.shape.slice(1) as number[])]);
   return {
     async run() {
       const started = performance.now();
-      await own.fit(data, target, { epochs: 1, batchSize: batch, verbose: 0 });
+      await own.fit(data, target, { epochs: 1, batchSize: batch[0], verbose: 0 });
       return (performance.now() - started) / steps;
     },
     bytes() {
@@ -153,25 +62,25 @@ function ours(build: Build, name: string, size: Size, steps: number): Own {
 const megabytes = (bytes: number) => bytes / 2 ** 20;
 
 export async function layersBench(): Promise<void> {
-  const chosen = process.env.UNROLLED_BENCH_LAYERS?.split(',') ?? Object.keys(builds);
+  const chosen = process.env.UNROLLED_BENCH_LAYERS?.split(',') ?? Object.keys(contestants);
   const rounds = Number(process.env.UNROLLED_BENCH_ROUNDS ?? 7);
-  const count = Number(process.env.UNROLLED_BENCH_SIZES ?? sizes.length);
+  const count = Number(process.env.UNROLLED_BENCH_SIZES ?? sequences.length);
   const torch = await TorchPeer.start('torch_layers.py');
   const rows: Row[] = [];
   const all: Record<string, unknown> = {};
-  for (const name of chosen)
-    for (const [at, size] of sizes.entries()) {
-      if (!builds[name]) throw new Error(`There is no layer ${name}: ${Object.keys(builds).join(', ')}.`);
-      if (at >= Math.min(count, onlyAt[name] ?? count)) continue;
+  for (const name of chosen) {
+    const contestant = contestants[name];
+    if (!contestant) throw new Error(`There is no layer ${name}: ${Object.keys(contestants).join(', ')}.`);
+    for (const [at, batch] of (contestant.shapes ?? sequences).slice(0, count).entries()) {
       const steps = at === 0 ? 20 : 5;
-      const order = { layer: name, ...size, steps };
+      const order = { layer: name, batch, steps };
       const peerBytes = torch ? await torch.run({ ...order, steps: 0 }) : null;
-      const own = ours(builds[name], name, size, steps);
-      const contestants: Record<string, () => Promise<number>> = { unrolled: own.run };
-      if (torch && peerBytes !== null) contestants.PyTorch = () => torch.run(order);
-      const times = await interleave(contestants, rounds);
+      const own = ours(contestant, batch, steps);
+      const both: Record<string, () => Promise<number>> = { unrolled: own.run };
+      if (torch && peerBytes !== null) both.PyTorch = () => torch.run(order);
+      const times = await interleave(both, rounds);
       const milliseconds = median(times.unrolled);
-      const label = `${name} ${size.batch} x ${size.time} x ${size.features}`;
+      const label = `${name} ${batch.join(' x ')}`;
       rows.push({
         name: label,
         'ms per step': milliseconds,
@@ -182,6 +91,7 @@ export async function layersBench(): Promise<void> {
       });
       all[label] = times;
     }
+  }
   torch?.stop();
   // The worst beside the peer first, those without a peer last.
   const ratio = (row: Row) => Number(row['PyTorch / unrolled']);
