@@ -8,6 +8,7 @@ import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.t
 import { operationOf } from '../ops/op.ts';
 import { oneMinus, sub } from '../ops/pointwise.ts';
 import { broadcastTo, concat, reshape } from '../ops/shape.ts';
+import { slidingSum } from '../ops/sliding-product.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
@@ -129,6 +130,7 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
         : null, // reshape(reshape(x)) -> reshape(x)
   ],
   broadcast: [(c) => (sameShape(c.x[0].shape, c.outputs[0].type.shape) ? c.x[0] : null)],
+  slidingProduct: [(c) => slidingSum(c.x[0], c.x[1], c.attributes)], // -> x[o1..] k1 + x[o2..] k2 + ...
   sum: [splitReduction('sum')],
   max: [splitReduction('max')],
   min: [splitReduction('min')],

@@ -7,4 +7,5 @@ import './reduce.ts';
 import './rows.ts';
 import './scan.ts';
 import './shape.ts';
+import './sliding-product.ts';
 import './tensor.ts';

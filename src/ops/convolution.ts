@@ -7,7 +7,8 @@ import { formatShape } from '../core/shape.ts';
 import { matmul } from './matmul.ts';
 import { add, mul } from './pointwise.ts';
 import { stride } from './repeat.ts';
-import { broadcastTo, concat, reshape, split } from './shape.ts';
+import { broadcastTo, concat, pad, reshape, slice, split } from './shape.ts';
+import { slidingProduct } from './sliding-product.ts';
 import { constant, type Tensor } from './tensor.ts';
 
 /** What lies beyond the ends: nothing, as much as keeps the length (at stride 1) on both sides, or that all in front. */
@@ -74,6 +75,59 @@ export function windows(x: Tensor, { size, strides, dilations, padding }: Window
   return taps;
 }
 
+/** Whether the window moves by single elements, is wider than one, and stands at least once on every axis. */
+function slides(x: Tensor, { size, strides, dilations, padding }: WindowOptions): boolean {
+  if (strides.some((step) => step !== 1) || size.every((elements) => elements === 1)) return false;
+  return size.every((elements, k) => {
+    const { count, before } = windowSpan(x.shape[k + 1], elements, 1, dilations[k], padding);
+    return count !== null && count > 0 && count + (elements - 1) * dilations[k] - before - x.shape[k + 1] >= 0;
+  });
+}
+
+/**
+ * A convolution of steps of 1: the elements of all axes are written as rows behind each other, with zeros between the lines, over which the window is
+ * moved. The zeros behind a line are those in front of the next one too. Windows that begin among the zeros are computed and left out.
+ */
+function convolveRows(x: Tensor, kernel: Tensor, { size, dilations, padding }: WindowOptions): Tensor {
+  const [batch, channels, filters] = [x.shape[0], x.shape[x.rank - 1], kernel.shape[kernel.rank - 1]];
+  const axes = size.map((elements, k) => {
+    const length = x.shape[k + 1];
+    const { count, before } = windowSpan(length, elements, 1, dilations[k], padding);
+    const reach = (elements - 1) * dilations[k];
+    const gap = Math.max(before, (count as number) + reach - before - length);
+    return { elements, dilation: dilations[k], count: count as number, before, reach, gap, length: length + gap };
+  });
+  const lengths = axes.map(({ length }) => length);
+  const rowsFrom = (k: number) => lengths.slice(k).reduce((a, b) => a * b, 1);
+  const total = (rows: (axis: (typeof axes)[number]) => number) =>
+    axes.reduce((sum, axis, k) => sum + rows(axis) * rowsFrom(k + 1), 0);
+  const gaps = axes.map(({ gap }) => gap);
+  const spaced = gaps.some((gap) => gap > 0)
+    ? pad(
+        x,
+        x.shape.map(() => 0),
+        [0, ...gaps, 0],
+      )
+    : x;
+  const lines = reshape(spaced, [batch * rowsFrom(0), channels]);
+  const front = total(({ before }) => before);
+  const zeros = (count: number) => (count ? [broadcastTo(constant(x.graph, 0), [count, channels])] : []);
+  const rows = concat([...zeros(front), lines, ...zeros(total(({ reach }) => reach) - front)], 0);
+  const offsets = axes.reduce<number[]>(
+    (found, { elements, dilation }, k) =>
+      found.flatMap((at) => Array.from({ length: elements }, (_, j) => at + j * dilation * rowsFrom(k + 1))),
+    [0],
+  );
+  const taps = reshape(kernel, [offsets.length, channels, filters]);
+  const all = reshape(slidingProduct(rows, taps, { offsets, rows: batch * rowsFrom(0) }), [batch, ...lengths, filters]);
+  const counts = [batch, ...axes.map(({ count }) => count), filters];
+  return slice(
+    all,
+    counts.map(() => 0),
+    counts,
+  );
+}
+
 /**
  * The convolution (without flipping, as everywhere in this field) of x[B, ...spatial, C] with a kernel [...size, C / groups, filters].
  *
@@ -84,6 +138,7 @@ export function convolve(x: Tensor, kernel: Tensor, options: WindowOptions, grou
     const kernels = split(kernel, groups, -1);
     return concat(split(x, groups, -1).map((part, i) => convolve(part, kernels[i], options)));
   }
+  if (slides(x, options)) return convolveRows(x, kernel, options);
   return matmul(concat(windows(x, options)), reshape(kernel, [-1, kernel.shape[kernel.rank - 1]]));
 }
 

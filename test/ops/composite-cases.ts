@@ -4,6 +4,7 @@ import { convolve, convolveDepthwise, type Padding, windows } from '../../src/op
 import { einsum, einsumTerms } from '../../src/ops/einsum.ts';
 import { maximum } from '../../src/ops/pointwise.ts';
 import { repeat, stride } from '../../src/ops/repeat.ts';
+import { slidingProduct } from '../../src/ops/sliding-product.ts';
 import { type Case, entry, f } from './case.ts';
 
 const product = { kernelTolerance: 1e-5 };
@@ -61,6 +62,58 @@ export const composedCases: Case[] = [
     'convolution of a picture',
     [f(2, 5, 4, 3), f(2, 3, 3, 4)],
     ([x, k]) => convolve(x, k, window([2, 3], [2, 1], [1, 1], 'same')),
+    product,
+  ),
+  entry(
+    'slidingProduct',
+    'of one axis',
+    [f(9, 3), f(2, 3, 4)],
+    ([x, k]) => slidingProduct(x, k, { offsets: [2, 0], rows: 7 }),
+    product,
+  ),
+  entry(
+    'slidingProduct',
+    'of one column, at one place twice',
+    [f(21, 17), f(3, 17, 1)],
+    ([x, k]) => slidingProduct(x, k, { offsets: [0, 5, 5], rows: 11 }),
+    product,
+  ),
+  entry(
+    'slidingProduct',
+    'of no rows',
+    [f(4, 3), f(2, 3, 4)],
+    ([x, k]) => slidingProduct(x, k, { offsets: [0, 2], rows: 0 }),
+    product,
+  ),
+  ...(
+    [
+      ['valid', [2, 3], [1, 1]],
+      ['same', [2, 3], [1, 1]],
+      ['same', [3, 4], [2, 1]],
+      ['same', [5, 5], [1, 1]],
+      ['valid', [2, 2], [3, 2]],
+    ] as const
+  ).map(([padding, size, dilations]) =>
+    entry(
+      'composite',
+      `convolution of a picture by single steps, ${padding}, ${size}, ${dilations}`,
+      [f(2, 5, 4, 3), f(...size, 3, 4)],
+      ([x, k]) => convolve(x, k, window([...size], [1, 1], [...dilations], padding)),
+      product,
+    ),
+  ),
+  entry(
+    'composite',
+    'convolution of a room',
+    [f(2, 3, 4, 2, 3), f(2, 3, 2, 3, 17)],
+    ([x, k]) => convolve(x, k, window([2, 3, 2], [1, 1, 1], [1, 1, 1], 'same')),
+    product,
+  ),
+  entry(
+    'composite',
+    'convolution of no rows',
+    [f(0, 5, 3), f(3, 3, 4)],
+    ([x, k]) => convolve(x, k, window([3], [1], [1], 'same')),
     product,
   ),
   entry(

@@ -113,6 +113,16 @@ const meanings: Readonly<Record<string, Meaning>> = {
   isFinite: pointwise((a) => Number(a - a === 0)),
   toFloat: pointwise((a) => a),
   toInt: pointwise((a) => (a < 0 ? Math.ceil(a) : Math.floor(a))),
+  slidingProduct([x, kernel], [row, filter], node) {
+    const [taps, channels] = kernel.shape;
+    const offsets = list(node, 'offsets');
+    return total(
+      range(taps * channels).map((k) => {
+        const [t, c] = [Math.floor(k / channels), k % channels];
+        return read(x, [row + offsets[t], c]) * read(kernel, [t, c, filter]);
+      }),
+    );
+  },
   matmul([a, b], index, node) {
     const rows = index.slice(0, -1);
     const j = index[index.length - 1];
