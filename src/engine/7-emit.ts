@@ -463,12 +463,27 @@ function joinedRuns(footing: Footing): { at: number; count: number }[] {
   return runs;
 }
 
-/** Loops of a copy between two footings of the same logical value. Interleaved columns are cut into groups, blocks and lanes. */
+/**
+ * Loops of a copy between two footings of the same logical value. Interleaved columns are cut into groups, blocks and lanes; between two numbers
+ * of groups, into what stands together on both sides.
+ */
 function copyPlan(a: Footing, b: Footing): { dims: CopyDimension[]; src: number; dst: number }[] {
   const groups = Math.max(a.groups, b.groups);
   const rows = { size: a.rows, srcStride: a.pitch, dstStride: b.pitch };
   const simple = (f: Footing) => f.groups === 1 && f.step === LANES;
   if (simple(a) && simple(b)) return [{ dims: [rows, { size: a.cols, srcStride: 1, dstStride: 1 }], src: 0, dst: 0 }];
+  if (a.groups > 1 && b.groups > 1 && a.groups !== b.groups) {
+    const [from, to] = [columnRuns({ ...a }), columnRuns({ ...b })];
+    return from.flatMap((one) =>
+      to.flatMap((other) => {
+        const start = Math.max(one.column, other.column);
+        const size = Math.min(one.column + one.count, other.column + other.count) - start;
+        if (size <= 0) return [];
+        const dims = [rows, { size, srcStride: 1, dstStride: 1 }];
+        return [{ dims, src: one.at + start - one.column, dst: other.at + start - other.column }];
+      }),
+    );
+  }
   const u = a.cols / groups;
   const blocks = Math.floor(u / LANES);
   const tail = u % LANES;

@@ -1,6 +1,15 @@
 /** The same LSTM by four routes, on every host: the built-in layer, a cell of `defineCell`, steps unrolled by hand on numbers, and streaming. */
 import { expect, it } from 'vitest';
-import { defineCell, layers, NdArray, ops, sequential } from '../../src/index.ts';
+import {
+  defineCell,
+  input,
+  layers,
+  model as makeModel,
+  NdArray,
+  ops,
+  type SymbolicTensor,
+  sequential,
+} from '../../src/index.ts';
 import { openMachine } from '../../src/vm/open.ts';
 
 const ownCell = defineCell({
@@ -90,3 +99,29 @@ it.each(hosts)('the built-in LSTM, one of defineCell, steps by hand and streamin
   const [a, b] = await Promise.all([builtIn.vjp(x, g), own.vjp(x, g)]);
   a.weightGradients.forEach((gradient, i) => close(gradient.data, b.weightGradients[i].data));
 });
+
+it.each([1, 5, 6, 12])(
+  'layers of four and of three gates over one input: its gradient is the sum of theirs, sizes %d',
+  async (k) => {
+    const source = input({ shape: [3, 4] });
+    const lstm = layers.lstm({ units: 3 * k }).apply(source);
+    const gru = layers.gru({ units: 4 * k }).apply(source);
+    const x = NdArray.from(
+      Float32Array.from({ length: 24 }, (_, i) => Math.sin(i * 5)),
+      [2, 3, 4],
+    );
+    const given = (size: number) =>
+      NdArray.from(
+        Float32Array.from({ length: 2 * size }, (_, i) => Math.cos(i * 2)),
+        [2, size],
+      );
+    const [forLstm, forGru] = [given(3 * k), given(4 * k)];
+    const gradient = async (outputs: SymbolicTensor | SymbolicTensor[], d: NdArray | NdArray[]) => {
+      const { inputGradients } = await makeModel({ inputs: source, outputs }).vjp(x, d as NdArray);
+      return ([inputGradients].flat()[0] as NdArray).data;
+    };
+    const [one, other] = [await gradient(lstm, forLstm), await gradient(gru, forGru)];
+    const both = await gradient([lstm, gru], [forLstm, forGru]);
+    both.forEach((v, i) => expect(v).toBeCloseTo(one[i] + other[i], 5));
+  },
+);
