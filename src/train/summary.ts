@@ -10,6 +10,8 @@ import type { Network, PlacedLayer } from './network.ts';
 
 export interface SummaryRow {
   readonly name: string;
+  /** How many models of the model it stands in: 0 for the model's own layers. */
+  readonly level: number;
   readonly className: string;
   /** null: not known before the model is built. */
   readonly shapes: readonly OpenShape[] | null;
@@ -84,7 +86,8 @@ function rowsOf(
     const given = call?.inputs.map((r) => network?.calls[r.call].shapes[r.output] as OpenShape);
     return [
       {
-        name: level ? `${'   '.repeat(level)}└ ${own}` : own,
+        name: own,
+        level,
         className: layer.definition.shownName ?? layer.className,
         shapes: call?.shapes ?? null,
         parameters: weights ? weights.reduce((n, { spec }) => n + sizeOf(spec.shape), 0) : null,
@@ -207,7 +210,7 @@ function keras3(
   const widths = columnWidths(showTrainable ? [...base.map((p) => p * 0.9), 1] : base, width);
   const alignment: Alignment[] = ['left', 'left', 'right', ...(inRow ? [] : (['left'] as const)), 'center'];
   const cells = rows.map((row) => [
-    `${row.name} (${row.className})`,
+    `${row.level ? `${'   '.repeat(row.level)}└ ` : ''}${row.name} (${row.className})`,
     row.shapes === null
       ? '?'
       : row.shapes.length === 1
@@ -254,26 +257,34 @@ function keras3(
 /** Texts that end a line of a cell in Keras 2's tables. */
 const cellBreaks = ['),', '},', '],', "',"];
 
-function keras2Row(fields: readonly string[], positions: readonly number[]): string[] {
+/** @param level bars at both ends, so many */
+function keras2Row(fields: readonly string[], positions: readonly number[], level = 0): string[] {
   const left = [...fields];
   const lines: string[] = [];
   while (left.some((text) => text !== '')) {
     let line = '';
     left.forEach((text, i) => {
-      const space = i === positions.length - 1 ? 0 : 2;
-      let cutoff = positions[i] - (i ? positions[i - 1] : 0) - space;
+      const isLast = i === positions.length - 1;
+      let cutoff = positions[i] - (i ? positions[i - 1] : 0) - (isLast ? 0 : 3) - (i ? 0 : level);
       const fitting = text.slice(0, Math.max(0, cutoff));
       const breaks = cellBreaks.flatMap((mark) =>
         fitting.includes(mark) ? [fitting.indexOf(mark) + mark.length] : [],
       );
       if (breaks.length) cutoff = Math.min(...breaks);
-      if (i === 0) line += ' ';
-      line = `${line}${text.slice(0, cutoff)}${' '.repeat(space)}`.padEnd(positions[i]);
+      if (i === 0) line += `${'|'.repeat(level)} `;
+      line = `${line}${text.slice(0, cutoff)}${isLast ? '' : '  '}`.padEnd(positions[i] - (isLast ? level : 0));
       left[i] = text.slice(cutoff);
     });
-    lines.push(line);
+    lines.push(line + '|'.repeat(level));
   }
   return lines;
+}
+
+/** A shape or a list of them; Keras 2 has a list for inputs too. */
+function keras2Shape({ shapes, className }: SummaryRow): string {
+  if (shapes === null) return '?';
+  const isOne = shapes.length === 1 && className !== 'InputLayer';
+  return isOne ? pythonShape(shapes[0]) : `[${shapes.map(pythonShape).join(', ')}]`;
 }
 
 function keras2(
@@ -286,28 +297,37 @@ function keras2(
     width += 11;
     positions = [...positions, width];
   }
-  const rule = (c: string) => c.repeat(width);
-  const lines = rows.flatMap((row) => [
-    ...keras2Row(
-      [
-        `${row.name} (${row.className})`,
-        row.shapes === null
-          ? '?'
-          : row.shapes.length === 1
-            ? pythonShape(row.shapes[0])
-            : `[${row.shapes.map(pythonShape).join(', ')}]`,
-        row.parameters === null ? '0 (unused)' : String(row.parameters),
-        ...(inRow ? [] : [`[${row.connections.map((c) => `'${c}'`).join(', ')}]`]),
-        ...(showTrainable ? [row.trainable === false ? 'N' : 'Y'] : []),
-      ],
-      positions,
-    ),
-    ' '.repeat(width),
-  ]);
+  const fieldsOf = (row: SummaryRow) => [
+    `${row.name} (${row.className})`,
+    keras2Shape(row),
+    row.parameters === null ? '0 (unused)' : String(row.parameters),
+    ...(inRow ? [] : [`[${row.connections.map((c) => `'${c}'`).join(', ')}]`]),
+    ...(showTrainable ? [row.trainable === false ? 'N' : 'Y'] : []),
+  ];
+  const between = (fill: string, level: number) => {
+    const bars = '|'.repeat(level);
+    return bars + fill.repeat(width - 2 * level) + bars;
+  };
+  const lines: string[] = [];
+  // A model in a model stands between rules, and has no empty line after it.
+  const list = (from: number, level: number): number => {
+    let at = from;
+    while (at < rows.length && rows[at].level === level) {
+      lines.push(...keras2Row(fieldsOf(rows[at]), positions, level));
+      at++;
+      if (rows[at]?.level > level) {
+        lines.push(between('¯', level + 1));
+        at = list(at, level + 1);
+        lines.push(between('¯', level));
+      } else if (!level || rows[at]?.level === level) lines.push(between(' ', level));
+    }
+    return at;
+  };
+  list(0, 0);
   const line = (what: string, count: number) => `${what} params: ${count} (${memory(count, 'Byte')})`;
   return [
     `Model: "${name}"`,
-    rule('_'),
+    between('_', 0),
     ...keras2Row(
       [
         'Layer (type)',
@@ -318,12 +338,12 @@ function keras2(
       ],
       positions,
     ),
-    rule('='),
+    between('=', 0),
     ...lines,
-    rule('='),
+    between('=', 0),
     line('Total', totals.trainable + totals.nonTrainable),
     line('Trainable', totals.trainable),
     line('Non-trainable', totals.nonTrainable),
-    rule('_'),
+    between('_', 0),
   ].join('\n');
 }
