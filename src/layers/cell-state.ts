@@ -90,10 +90,17 @@ export function checkStep(
       where,
       `{ output, state: ${describe(tree)} }`,
       `${hasOutput ? '' : 'no output and '}state ${describe(result?.state ?? {})}`,
+      'Return a tensor for the output, and one for each state, under the names that the `state` of the cell has.',
     );
   const check = (what: string, value: Tensor, shape: Shape) => {
     if (!sameShape(value.shape, [batch, ...shape]))
-      fail('SHAPE', where, `${what} ${formatShape([batch, ...shape])}`, formatShape(value.shape));
+      fail(
+        'SHAPE',
+        where,
+        `${what} ${formatShape([batch, ...shape])}`,
+        formatShape(value.shape),
+        'Bring it to that size, or say the other one in `state` (and `output`, where it is not the first state).',
+      );
   };
   check('an output', (result as { output: Tensor }).output, output);
   stateLeaves(tree).forEach(({ path, shape }, i) => check(`state ${path}`, next[i], shape));

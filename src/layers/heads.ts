@@ -144,6 +144,23 @@ export function attendedAxes(
   return own;
 }
 
+/** Throws SHAPE where a mask given by hand, (B, ...queries, ...keys), does not fit what is attended; sizes of 1 are repeated. */
+export function checkAttentionMask(axes: readonly number[], roles: Inputs<OpenShape>, path: string): void {
+  const { query, key, attentionMask } = roles;
+  if (!attentionMask) return;
+  const wanted = [...axes.map((i) => query[i]), ...axes.map((i) => key[i])];
+  const own = attentionMask.slice(-wanted.length);
+  const fits = own.every((d, i) => d === null || d === 1 || wanted[i] === null || d === wanted[i]);
+  if (attentionMask.length <= wanted.length || !fits)
+    fail(
+      'SHAPE',
+      `${path}: attentionMask`,
+      formatShape([query[0], ...wanted]),
+      formatShape(attentionMask),
+      'Give 1 for each pair of a query and a key that it may look at, 0 for the others; an axis of size 1 holds for all.',
+    );
+}
+
 /** Kernel and bias of a projection of `inner` axes to `outer` ones. */
 export function projection(
   config: Common,

@@ -9,6 +9,7 @@ import { knownSize, optionalAxes } from './axes.ts';
 import {
   attendedAxes,
   attendWithHeads,
+  checkAttentionMask,
   checkRoles,
   commonOptions,
   isSize,
@@ -85,6 +86,7 @@ export const multiHeadAttention = defineLayer({
   outputs(config, inputs, path) {
     const roles = checkRoles(inputs, path);
     const axes = attendedAxes(config.attentionAxes, roles, path);
+    checkAttentionMask(axes, roles, path);
     const y = config.outputShape ? [...roles.query.slice(0, -1), ...config.outputShape] : roles.query;
     return config.returnAttentionScores ? [y, scoreShape(axes, config.numHeads, roles)] : [y];
   },

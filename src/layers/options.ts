@@ -3,7 +3,9 @@
  * editor shows, and Keras's snake_case configuration in both directions. Layers, cells, initialisers, losses, metrics and optimizers
  * all use it.
  */
+import { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
+import { formatShape } from '../core/shape.ts';
 import { camelToSnake, closestName, snakeToCamel } from './names.ts';
 
 /** What reading a Keras configuration needs beside the value: who makes nested layers, and which generation of Keras wrote it. */
@@ -62,6 +64,7 @@ export function showValue(value: unknown): string {
     return `a ${'trainable' in value ? 'layer' : 'cell'}, ${String(value.className)}`;
   if (typeof value === 'number' || value === null || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
+  if (value instanceof NdArray) return `an array ${formatShape(value.shape)}`;
   if (Array.isArray(value) && value.some((v) => typeof v === 'object' && v !== null && 'definition' in v))
     return `[${value.map(showValue).join('; ')}]`;
   try {

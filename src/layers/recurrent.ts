@@ -60,10 +60,17 @@ interface Sequence {
   readonly count: number;
 }
 
+/** How many axes x has for one row at one step; of cells over each other, the first one says it. */
+function axesOfStep({ definition, config }: Cell): number | undefined {
+  const first = definition.parts?.(config as never)[0];
+  return definition.axes ?? (first && axesOfStep(first));
+}
+
 /** The checks of inputs over time, in one place: x, the cell's further sequences and constants, then initial states or none. */
 export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: string): Sequence {
   const [x] = inputs;
-  const { axes, sequences = [], constants = [] } = cell.definition;
+  const { sequences = [], constants = [] } = cell.definition;
+  const axes = axesOfStep(cell);
   if (!x || x.length < 3 || (axes !== undefined && x.length !== axes + 2))
     fail(
       'SHAPE',
@@ -74,7 +81,9 @@ export function checkSequence(inputs: readonly OpenShape[], cell: Cell, path: st
       x ? formatShape(x) : 'none',
       x?.length === 2
         ? 'Put an embedding before it, or give every step its features: shape (time, 1) for single numbers.'
-        : undefined,
+        : axes === 1 && x && x.length > 3
+          ? 'Put it into `layers.timeDistributed` to walk the last axis but one, reshape the axes of a step into one, or use a convLstm.'
+          : undefined,
     );
   const known = (shape: OpenShape): Shape => {
     if (!shape.every((d) => d !== null))

@@ -109,7 +109,13 @@ export const timeDistributed = defineLayer({
     })),
   outputs({ layer }, [shape], path) {
     if (layer.definition.carried?.(layer.config, [stepShape(shape, path)], path).length)
-      fail('UNSUPPORTED', path, 'a layer without state between batches', `a stateful ${layer.className}`);
+      fail(
+        'UNSUPPORTED',
+        path,
+        'a layer without state between batches',
+        `a stateful ${layer.className}`,
+        'Leave `stateful` out, or hand its states over with returnState and initialState.',
+      );
     const steps = layer.definition.outputs(layer.config, [stepShape(shape, path)], innerPath(path));
     return steps.map(([batch, ...rest]) => [batch, shape[1], ...rest]);
   },

@@ -46,6 +46,7 @@ function networkFor({ architecture }: NestedModel, inputs: readonly OpenShape[],
         inputs.length > 1 ? `${path}: ${name}` : path,
         `an input of ${formatShape(shape)}, as the model was made for`,
         formatShape(given),
+        'Bring the input to that shape, or make the inner model with null for the sizes that may differ.',
       );
   });
   return network;

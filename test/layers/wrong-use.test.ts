@@ -1,6 +1,6 @@
 /** Wrong use is answered with the layer's path, both shapes and a way out. */
 import { describe, expect, it } from 'vitest';
-import { defineCell, input, layers, model, ops, type SymbolicTensor, sequential } from '../../src/index.ts';
+import { defineCell, input, layers, model, NdArray, ops, type SymbolicTensor, sequential } from '../../src/index.ts';
 
 const steps = (rows: number, length: number, features: number) =>
   Array.from({ length: rows }, () => Array.from({ length }, () => new Array<number>(features).fill(0.5)));
@@ -50,6 +50,40 @@ const cases: [string, () => unknown, RegExp][] = [
     /bidirectional: expected 2 initial states, the forward ones first, received 1 of \(null, 2\)\. Give each direction/,
   ],
   [
+    'four axes for a layer of three',
+    () => layers.gru({ units: 2 }).apply(input({ shape: [5, 4, 3] })),
+    /gru: expected an input of three axes, \(batch, time, features\), received \(null, 5, 4, 3\)\. Put it into `layers\.timeDistributed`/,
+  ],
+  [
+    'four axes for cells over each other, in two directions',
+    () =>
+      layers
+        .bidirectional({
+          layer: layers.rnn({ cell: layers.stackedRNNCells({ cells: [layers.lstmCell({ units: 2 })] }) }),
+        })
+        .apply(input({ shape: [5, 4, 3] })),
+    /bidirectional\/forward: expected an input of three axes.*received \(null, 5, 4, 3\)/,
+  ],
+  [
+    'a mask of other keys',
+    () =>
+      layers
+        .multiHeadAttention({ numHeads: 1, keyDim: 2 })
+        .apply([x, input({ shape: [7, 3] })], { attentionMask: input({ shape: [5, 3] }) }),
+    /multi_head_attention: attentionMask: expected \(null, 5, 7\), received \(null, 5, 3\)\. Give 1 for each pair/,
+  ],
+  [
+    'an array in place of a symbolic tensor',
+    () => layers.gru({ units: 2 }).apply(NdArray.from(steps(1, 5, 3)) as never),
+    /gru: expected a symbolic tensor, received an array \(1, 5, 3\)\. Start with/,
+  ],
+  [
+    'a stateful layer for every step',
+    () =>
+      layers.timeDistributed({ layer: layers.gru({ units: 2, stateful: true }) }).apply(input({ shape: [2, 5, 3] })),
+    /time_distributed: expected a layer without state between batches, received a stateful GRU\. Leave `stateful` out/,
+  ],
+  [
     'a layer in place of a cell',
     () => layers.rnn({ cell: layers.lstm({ units: 2 }) as never }),
     /layers\.RNN\.cell: expected a cell, such as `layers\.lstmCell\(\{ units: 8 \}\)`.*received a layer, LSTM/,
@@ -95,7 +129,7 @@ describe('wrong use', () => {
     });
     const own = sequential([layers.input({ shape: [5, 3] }), layers.rnn({ cell: cell({ units: 2 }), name: 'mine' })]);
     return expect(own.predict(steps(1, 5, 3))).rejects.toThrow(
-      /mine: step of Silent: expected \{ output, state: \{ h \} \}/,
+      /mine: step of Silent: expected \{ output, state: \{ h \} \}, received .*\. Return a tensor for the output, and one for each state/,
     );
   });
 

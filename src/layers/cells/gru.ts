@@ -31,6 +31,7 @@ const row = (bias: Tensor, index: number) => reshape(slice(bias, [index, 0], [1,
 /** The gated recurrent unit. */
 export const gruCell = defineCell({
   name: 'GRUCell',
+  axes: 1,
   options: {
     ...unitsAndActivation,
     ...recurrentActivation,

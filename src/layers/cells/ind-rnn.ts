@@ -13,6 +13,7 @@ import { biasAndInitializers, regularizersAndDropout, seed, unitsAndActivation }
 /** The independently recurrent cell. Parameters: U (F + 2). */
 export const indRNNCell = defineCell({
   name: 'IndRNNCell',
+  axes: 1,
   options: {
     ...unitsAndActivation,
     /** Default relu. */

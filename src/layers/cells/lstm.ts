@@ -44,6 +44,7 @@ export function forgetBias(rest: Initializer): Initializer {
 /** The long short-term memory cell. */
 export const lstmCell = defineCell({
   name: 'LSTMCell',
+  axes: 1,
   options: {
     ...unitsAndActivation,
     ...recurrentActivation,

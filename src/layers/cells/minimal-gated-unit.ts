@@ -29,6 +29,7 @@ import {
 /** The minimal gated unit. Parameters: 2 U (F + U + 1). */
 export const minimalGatedUnitCell = defineCell({
   name: 'MinimalGatedUnitCell',
+  axes: 1,
   options: {
     ...unitsAndActivation,
     ...recurrentActivation,

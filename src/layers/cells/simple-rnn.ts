@@ -6,6 +6,7 @@ import { biasAndInitializers, regularizersAndDropout, seed, unitsAndActivation }
 /** The fully connected cell whose output is its state. */
 export const simpleRNNCell = defineCell({
   name: 'SimpleRNNCell',
+  axes: 1,
   options: { ...unitsAndActivation, ...biasAndInitializers, ...regularizersAndDropout, ...seed },
   state: ({ units }) => ({ h: [units] }),
   weights: ({ units, features, useBias, kernelInitializer, recurrentInitializer, biasInitializer }) => ({

@@ -188,7 +188,7 @@ export function targetShape(loss: Loss, target: Shape, prediction: Shape, where:
       ? "For class indices use loss: 'sparseCategoricalCrossentropy'."
       : dense
         ? "For one-hot targets use loss: 'categoricalCrossentropy'."
-        : undefined,
+        : 'Give targets of that shape, or end the model with a layer whose output has the shape of the targets.',
   );
 }
 
