@@ -100,6 +100,11 @@ const programs: Readonly<Record<string, Program>> = {
     run: async () => (await import('./precision.ts')).precision(),
     quick: {},
   },
+  profile: {
+    does: "what the time of each row of the design's table goes to, by Linux' perf",
+    run: async () => (await import('./profile.ts')).profile(),
+    quick: null,
+  },
   'event-loop': {
     does: 'delay of the event loop while a fit runs',
     run: async () => (await import('./event-loop.ts')).eventLoop(),

@@ -219,6 +219,7 @@ function designTable(name: 'train' | 'infer'): string {
 
 const others: Readonly<Record<string, string>> = {
   peak: 'FMA rate and bandwidth of one core',
+  profile: 'What the time goes to',
   train: 'Training, the whole grid, one thread',
   'train-2-threads': 'Training, two threads',
   infer: 'Inference, the whole grid, one thread',
