@@ -1,6 +1,9 @@
 #include "hosts/threads.h"
 
 #include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 #include <atomic>
 #include <condition_variable>
@@ -51,6 +54,73 @@ class Turnstile {
   std::condition_variable wake;
 };
 
+/**
+ * Keeps the threads of a run on different processors: each on an equal part of those that the process may use. A thread that wakes another
+ * one may be given it on its own processor; it then waits there behind a thread that does not sleep, while another processor has nothing to
+ * do, until the system looks at how work is spread, some milliseconds later. Where there are fewer processors than threads nothing is held.
+ */
+class Spread {
+ public:
+  /** Called by thread 0, which is held until `release`; `others` are threads 1 and on. */
+  void hold(const pthread_t* others, int threads) {
+#ifdef __linux__
+    held = false;
+    if (sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    const int all = CPU_COUNT(&allowed), own = partOf(sched_getcpu(), all, threads);
+    if (all < threads || own < 0) return;
+    for (int i = 1, part = 0; i < threads; i++, part++) {
+      if (part == own) part++;
+      const cpu_set_t mask = processorsOf(part, all, threads);
+      if (!CPU_EQUAL(&mask, &masks[i]) && !pthread_setaffinity_np(others[i - 1], sizeof mask, &mask)) masks[i] = mask;
+    }
+    const cpu_set_t mask = processorsOf(own, all, threads);
+    held = !sched_setaffinity(0, sizeof mask, &mask);
+#else
+    (void)others;
+    (void)threads;
+#endif
+  }
+
+  /** A thread that is new may go anywhere. */
+  void forget(int thread) {
+#ifdef __linux__
+    CPU_ZERO(&masks[thread]);
+#else
+    (void)thread;
+#endif
+  }
+
+  /** Thread 0 may go anywhere again: it has other work too. */
+  void release() {
+#ifdef __linux__
+    if (held) sched_setaffinity(0, sizeof allowed, &allowed);
+#endif
+  }
+
+ private:
+#ifdef __linux__
+  bool held = false;
+  cpu_set_t allowed;
+  cpu_set_t masks[MOST_THREADS] = {};
+
+  /** The part of the allowed processors that one belongs to; -1: it is not allowed. */
+  int partOf(int processor, int all, int parts) const {
+    if (processor < 0 || processor >= CPU_SETSIZE || !CPU_ISSET(processor, &allowed)) return -1;
+    int before = 0;
+    for (int cpu = 0; cpu < processor; cpu++) before += CPU_ISSET(cpu, &allowed) ? 1 : 0;
+    return before * parts / all;
+  }
+
+  cpu_set_t processorsOf(int part, int all, int parts) const {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (int cpu = 0, i = 0; cpu < CPU_SETSIZE && i < all; cpu++)
+      if (CPU_ISSET(cpu, &allowed) && i++ * parts / all == part) CPU_SET(cpu, &mask);
+    return mask;
+  }
+#endif
+};
+
 class Crew {
  public:
   bool run(int threads, void (*work)(void*, int), void* data) {
@@ -58,9 +128,11 @@ class Crew {
     if (!lock || !grow(threads - 1)) return false;
     job = {work, data, threads};
     left.store(members, std::memory_order_relaxed);
+    spread.hold(handles, threads);
     start.advance();
     work(data, 0);
     for (unsigned seen = done.now(); left.load(std::memory_order_acquire); seen = done.now()) done.waitBeyond(seen);
+    spread.release();
     return true;
   }
 
@@ -88,6 +160,7 @@ class Crew {
     for (; members < helpers; members++) {
       Member& member = list[members];
       member = {this, members + 1, start.now()};
+      spread.forget(member.thread);
       if (pthread_create(&handles[members], nullptr, live, &member)) return false;
     }
     return true;
@@ -109,6 +182,7 @@ class Crew {
   std::mutex busy;
   Job job{};
   Turnstile start, done;
+  Spread spread;
   std::atomic<int> left{0};
   int members = 0;
   Member list[MOST_THREADS];

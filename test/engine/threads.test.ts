@@ -1,4 +1,5 @@
 /** Whole training steps give the same bits on any number of threads, on every instruction set. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { compileStep } from '../../src/engine/compile.ts';
 import type { Machine } from '../../src/vm/vm.ts';
@@ -39,3 +40,31 @@ for (const candidate of candidates.filter((c) => !c.missing))
         }
       });
   });
+
+/** The processors that each thread of this process may use, by its number. */
+function processorsByThread(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const thread of readdirSync('/proc/self/task'))
+    try {
+      const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8');
+      found.set(thread, /Cpus_allowed_list:\s*(\S+)/.exec(status)?.[1] ?? '');
+    } catch {
+      // It has ended.
+    }
+  return found;
+}
+
+const native = candidates.find(({ host, missing }) => host === 'native' && !missing);
+
+describe.skipIf(process.platform !== 'linux' || !native)('the processors of threads', () => {
+  test.each([2, 3])('threads of a run of %i stay apart; all others may go anywhere afterwards', async (threads) => {
+    const before = processorsByThread();
+    const machine = await (native as (typeof candidates)[number]).open();
+    await onThreads(threads, () => train(machine, 'lstm', { batch: 32, time: 10, features: 24, units: 48 }));
+    const held = [...processorsByThread()].filter(
+      ([thread, own]) => own !== (before.get(thread) ?? [...before.values()][0]),
+    );
+    expect(held.length).toBeLessThan(threads);
+    expect(new Set(held.map(([, own]) => own)).size).toBe(held.length);
+  });
+});
