@@ -255,13 +255,20 @@ export async function findAnomaly(failed: Failed): Promise<AnomalyReport> {
   );
 }
 
+/** CTC is infinite by its definition where labels do not fit into the steps, whatever the weights are. */
+function whatToTry({ loss, trainer }: Failed): string {
+  const ctc = trainer.objective.outputs.some((output) => output.loss.className === 'CTC');
+  return ctc && loss === Number.POSITIVE_INFINITY
+    ? 'Where labels are too many for the steps (repeated ones need a blank between), losses.ctc({ zeroInfinity: true }) leaves their rows out.'
+    : 'Try a smaller learningRate, or globalClipnorm: 1 in the optimizer.';
+}
+
 /** The error for a step that is not finite, with what a closer look found. @param where such as `fit: epoch 1, batch 3` */
 export async function numericError(where: string, failed: Failed): Promise<NumericError> {
   const { loss } = failed;
   const what = Number.isFinite(loss) ? 'a gradient that is not' : `${loss}`;
   const said = `${where}: expected a finite loss and gradients, received ${what}.`;
-  const kept =
-    'The weights are those of the last good step. Try a smaller learningRate, or globalClipnorm: 1 in the optimizer.';
+  const kept = `The weights are those of the last good step. ${whatToTry(failed)}`;
   try {
     const report = await findAnomaly(failed);
     return new NumericError(`${said} ${report.describe()} ${kept}`, report);

@@ -9,7 +9,7 @@ import { formatShape, normalAxis, type Shape, sameShape, sizeOf } from '../../co
 import { div, maximum, mul, select } from '../../ops/pointwise.ts';
 import { sum } from '../../ops/reduce.ts';
 import { broadcastTo, reshape } from '../../ops/shape.ts';
-import { constant, type Tensor } from '../../ops/tensor.ts';
+import { constant, Tensor } from '../../ops/tensor.ts';
 import type { Described } from '../described.ts';
 import {
   dtypeOption,
@@ -144,6 +144,18 @@ export function defineLoss<const T extends OptionTable>(definition: LossDefiniti
   };
 }
 
+/** What a function of one's own gives, if it is a tensor. Throws ARGUMENT. */
+export function tensorFrom(value: unknown, where: string): Tensor {
+  if (value instanceof Tensor) return value;
+  fail(
+    'ARGUMENT',
+    where,
+    'a function that returns a tensor',
+    showValue(value),
+    'Return what `ops` gives, without `await`.',
+  );
+}
+
 /** A loss of one's own, from a function of target and prediction to one value per entry. */
 export function functionLoss(values: (target: Tensor, prediction: Tensor) => Tensor): Loss {
   return {
@@ -152,7 +164,7 @@ export function functionLoss(values: (target: Tensor, prediction: Tensor) => Ten
     config: {},
     targets: 'values',
     reduction: 'sum_over_batch_size',
-    values,
+    values: (target, prediction) => tensorFrom(values(target, prediction), 'compile: loss'),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Shape } from '../../core/shape.ts';
 import type { Tensor } from '../../ops/tensor.ts';
 import { describedOf } from '../described.ts';
 import { kindOfLabels } from '../losses/all.ts';
+import { tensorFrom } from '../losses/loss.ts';
 import { accuracies } from './accuracies.ts';
 import { atConstraints } from './at-constraint.ts';
 import { auc } from './auc.ts';
@@ -96,7 +97,7 @@ function ofFunction(values: MetricFunction): Metric {
     options: {},
     config: {},
     targets: 'any',
-    accumulate: (y, p, given) => meanTotals(values(y, p), given),
+    accumulate: (y, p, given) => meanTotals(tensorFrom(values(y, p), 'compile: metrics'), given),
     result: meanResult,
   };
 }
