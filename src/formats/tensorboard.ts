@@ -219,7 +219,10 @@ export class EventFile {
   }
 
   close(): void {
-    this.flush();
-    this.file.close();
+    try {
+      this.flush();
+    } finally {
+      this.file.close();
+    }
   }
 }

@@ -25,6 +25,7 @@ export class Hooks {
   private readonly run: TrainingRun;
   /** Steps since the batch hooks of a callback were called last, by its place. */
   private readonly since: number[];
+  private begun = false;
 
   constructor(callbacks: readonly Callback[], run: TrainingRun) {
     const placed = callbacks.map((callback, place) => ({ callback, place }));
@@ -54,11 +55,23 @@ export class Hooks {
   }
 
   trainBegin(): Promise<void> {
+    this.begun = true;
     return this.everyone('onTrainBegin', (c) => c.onTrainBegin?.(this.run));
   }
 
   trainEnd(logs: Logs): Promise<void> {
     return this.everyone('onTrainEnd', (c) => c.onTrainEnd?.(logs, this.run));
+  }
+
+  /** The first error is the one that is told. Those who have not heard of a beginning do not hear of the end. */
+  async trainError(error: unknown): Promise<void> {
+    if (!this.begun) return;
+    for (const { callback } of [...this.all, ...this.last])
+      try {
+        await callback.onTrainError?.(error, this.run);
+      } catch {
+        // That of the training goes on its way.
+      }
   }
 
   epochBegin(epoch: number): Promise<void> {

@@ -76,7 +76,7 @@ export async function* trainingLoop(job: TrainingJob): AsyncGenerator<TrainingSt
     return await loop.end();
   } catch (error) {
     left = false;
-    throw loop.explained(error);
+    throw await loop.failed(error);
   } finally {
     try {
       await training.close();
@@ -85,7 +85,7 @@ export async function* trainingLoop(job: TrainingJob): AsyncGenerator<TrainingSt
       if (left) await loop.end();
     } catch (error) {
       // biome-ignore lint/correctness/noUnsafeFinally: nothing else is on its way here
-      throw loop.explained(error);
+      throw await loop.failed(error);
     } finally {
       release();
     }
@@ -134,8 +134,15 @@ class Loop {
     if (run.signal?.aborted) throw new TrainingInterrupted(run.epoch, run.batch, run.history, run.signal.reason);
   }
 
+  /** What went wrong, after the callbacks have been told. */
+  async failed(error: unknown): Promise<unknown> {
+    const explained = this.explained(error);
+    await this.hooks.trainError(explained);
+    return explained;
+  }
+
   /** What went wrong, with where the training stood and what is kept. */
-  explained(error: unknown): unknown {
+  private explained(error: unknown): unknown {
     const { run } = this;
     if (error instanceof TrainingInterrupted || error instanceof TrainingFailed) return error;
     if (error instanceof HookFailure) return new TrainingFailed(error.message, error.cause, run, run.history);

@@ -177,6 +177,36 @@ const cases: [string, () => Promise<unknown>, string, RegExp][] = [
     /received 'onEpochEnds'. Did you mean `onEpochEnd`/,
   ],
   [
+    'a loss that returns no tensor',
+    () => {
+      const model = steps();
+      model.compile({ optimizer: 'sgd', loss: (() => 3) as never });
+      return model.fit(good, [[1]], { verbose: 0 });
+    },
+    'ARGUMENT',
+    /compile: loss: expected a function that returns a tensor, received 3/,
+  ],
+  [
+    'a metric that returns no tensor',
+    () => {
+      const model = steps();
+      model.compile({ optimizer: 'sgd', loss: 'mse', metrics: [(async () => 3) as never] });
+      return model.fit(good, [[1]], { verbose: 0 });
+    },
+    'ARGUMENT',
+    /compile: metrics: expected a function that returns a tensor/,
+  ],
+  [
+    'labels of CTC that do not fit into the steps',
+    () => {
+      const model = sequential([layers.input({ shape: [2, 2] }), layers.dense({ units: 3 })]);
+      model.compile({ optimizer: 'sgd', loss: 'ctc' });
+      return model.fit(good, [[1, 1]], { verbose: 0 });
+    },
+    'NUMERIC',
+    /zeroInfinity: true/,
+  ],
+  [
     'a hook that cannot be called, before anything is trained',
     () => words().fit(ids, [0, 1], { callbacks: [{ onTrainEnd: 'log' }] } as never),
     'ARGUMENT',

@@ -98,6 +98,59 @@ describe('a callback that throws', () => {
   });
 });
 
+describe('what is told of the end', () => {
+  it('is the error, whichever it is, in place of onTrainEnd; what that hook throws is not told', async () => {
+    const told: unknown[] = [];
+    const listener: Callback = {
+      onTrainError: (error) => {
+        told.push(error);
+        throw new Error('another');
+      },
+      onTrainEnd: () => void told.push('end'),
+    };
+    const throwing: Callback = {
+      onEpochEnd: () => {
+        throw new Error('boom');
+      },
+    };
+    const stop = new AbortController();
+    const aborting: Callback = { onBatchEnd: () => stop.abort() };
+    const model = classifier();
+    const first = await failure(model.fit(x, y, { ...silent, callbacks: [listener, throwing, listener] }));
+    expect(told).toEqual([first, first]);
+    const second = await model
+      .fit(x, y, { ...silent, signal: stop.signal, callbacks: [listener, aborting] })
+      .catch((error: unknown) => error);
+    expect(second).toBeInstanceOf(TrainingInterrupted);
+    expect(told[2]).toBe(second);
+    // Nobody has heard of a beginning.
+    await expect(model.fit(x, y, { ...silent, signal: stop.signal, callbacks: [listener] })).rejects.toThrow();
+    expect(told).toHaveLength(3);
+    await model.fit(x, y, { ...silent, callbacks: [listener] });
+    expect(told[3]).toBe('end');
+  });
+
+  it.skipIf(process.platform !== 'linux')('loggers close their files', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    const loggers = () => [
+      callbacks.csvLogger({ filename: join(folder, 'logs/a.csv') }),
+      callbacks.jsonLinesLogger({ filename: join(folder, 'logs/a.jsonl') }),
+      callbacks.tensorBoard({ logDir: join(folder, 'logs') }),
+    ];
+    const throwing: Callback = {
+      onEpochEnd: () => {
+        throw new Error('boom');
+      },
+    };
+    const model = classifier();
+    await failure(model.fit(x, y, { ...silent, callbacks: [...loggers(), throwing] }));
+    const before = open();
+    for (let i = 0; i < 5; i++) await failure(model.fit(x, y, { ...silent, callbacks: [...loggers(), throwing] }));
+    expect(open()).toBe(before);
+    rmSync(join(folder, 'logs'), { recursive: true });
+  });
+});
+
 describe('data that throws in the middle', () => {
   const torn = (batches: number) =>
     async function* () {

@@ -102,6 +102,13 @@ export interface Callback {
   /** Before the first epoch; after `restore` where a run is resumed. */
   onTrainBegin?: Hook<[run: TrainingRun]>;
   onTrainEnd?: Hook<[logs: Logs, run: TrainingRun]>;
+  /**
+   * In place of `onTrainEnd` where the training ends with an error or is aborted: what was opened is to be closed here. What it throws is not
+   * told, so that the first error is.
+   *
+   * @param error what `fit` rejects with
+   */
+  onTrainError?: Hook<[error: unknown, run: TrainingRun]>;
   onEpochBegin?: Hook<[epoch: number, run: TrainingRun]>;
   /** After validation. What it adds to `logs` goes into the history. */
   onEpochEnd?: Hook<[epoch: number, logs: EpochLogs, run: TrainingRun]>;

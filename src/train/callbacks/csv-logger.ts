@@ -63,6 +63,9 @@ export function csvLogger(given: CsvLoggerOptions): Callback {
     onTrainEnd() {
       file?.close();
     },
+    onTrainError() {
+      file?.close();
+    },
     state: (): State => ({ keys, bytes: file?.mark() ?? resumed?.bytes ?? 0 }),
     restore(state) {
       resumed = checkState<State>(state, ['keys', 'bytes'], 'csvLogger');

@@ -7,6 +7,7 @@ import type { Callback } from './callback.ts';
 export const hookNames = [
   'onTrainBegin',
   'onTrainEnd',
+  'onTrainError',
   'onEpochBegin',
   'onEpochEnd',
   'onBatchBegin',

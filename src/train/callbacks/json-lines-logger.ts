@@ -47,6 +47,9 @@ export function jsonLinesLogger(given: JsonLinesLoggerOptions): Callback {
     onTrainEnd() {
       file?.close();
     },
+    onTrainError() {
+      file?.close();
+    },
     state: (): State => ({ bytes: file?.mark() ?? resumedAt ?? 0, steps: steps?.state() ?? null }),
     restore(state) {
       const kept = checkState<State>(state, ['bytes', 'steps'], 'jsonLinesLogger');

@@ -170,6 +170,14 @@ export function tensorBoard(given?: TensorBoardOptions): Callback {
     onTrainEnd() {
       for (const file of Object.values(files)) file.close();
     },
+    onTrainError() {
+      for (const file of Object.values(files))
+        try {
+          file.close();
+        } catch {
+          // The first error is on its way, and the other files are to be closed too.
+        }
+    },
     state: (): State => ({
       files: resumed?.files ?? Object.fromEntries(Object.entries(files).map(([name, file]) => [name, file.mark()])),
       steps: steps?.state() ?? null,
