@@ -132,10 +132,11 @@ describe('what is told of the end', () => {
 
   it.skipIf(process.platform !== 'linux')('loggers close their files', async () => {
     const open = () => readdirSync('/proc/self/fd').length;
+    const own = mkdtempSync(join(tmpdir(), 'unrolled-loggers-'));
     const loggers = () => [
-      callbacks.csvLogger({ filename: join(folder, 'logs/a.csv') }),
-      callbacks.jsonLinesLogger({ filename: join(folder, 'logs/a.jsonl') }),
-      callbacks.tensorBoard({ logDir: join(folder, 'logs') }),
+      callbacks.csvLogger({ filename: join(own, 'a.csv') }),
+      callbacks.jsonLinesLogger({ filename: join(own, 'a.jsonl') }),
+      callbacks.tensorBoard({ logDir: own }),
     ];
     const throwing: Callback = {
       onEpochEnd: () => {
@@ -147,7 +148,7 @@ describe('what is told of the end', () => {
     const before = open();
     for (let i = 0; i < 5; i++) await failure(model.fit(x, y, { ...silent, callbacks: [...loggers(), throwing] }));
     expect(open()).toBe(before);
-    rmSync(join(folder, 'logs'), { recursive: true });
+    rmSync(own, { recursive: true });
   });
 });
 

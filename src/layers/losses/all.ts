@@ -33,7 +33,19 @@ import {
 } from './regression.ts';
 import { sampledSoftmax } from './sampled-softmax.ts';
 
-/** Every loss by its factory: `losses.binaryCrossentropy({ fromLogits: true })`. */
+/**
+ * Every loss by its factory. Those without options are also given by their names, such as `loss: 'mse'`.
+ *
+ * Predictions are (B, ..., C), targets of the same shape or, for class indices, (B, ...); a trailing axis of 1 may be missing or one too many.
+ * A loss gives one value for each entry, (B) or (B, T), in the unit of its formula (crossentropies in nats). Sample weights are (B) or of the
+ * shape of the values; a mask (B, T) leaves steps out; `reduction` (default `sum_over_batch_size`) makes one number of them.
+ *
+ * Errors: ARGUMENT for options, SHAPE and DATA, when the model is trained, for targets that do not fit and labels out of range.
+ *
+ * Source: Keras 3, `keras/src/losses`, where a loss does not name another.
+ *
+ * @example model.compile({ optimizer: 'adam', loss: losses.binaryCrossentropy({ fromLogits: true }) });
+ */
 export const losses = {
   binaryCrossentropy,
   categoricalCrossentropy,

@@ -37,6 +37,8 @@ function logSum(x: Tensor, chosen: Tensor): Tensor {
  * others of exp(gamma b (m'' - d))) with the cosine distances d of the batch. Predictions (B, D) are vectors of length 1
  * (`layers.unitNormalization()`), targets (B,) whole numbers. Samples whose value is 0 (without partners or others) do not count.
  * Sun et al., "Circle loss" (2020).
+ *
+ * @example losses.circle({ gamma: 64, margin: 0.25 })
  */
 export const circle = defineLoss({
   className: 'Circle',

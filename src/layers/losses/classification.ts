@@ -74,6 +74,8 @@ export const binaryCrossentropy = defineLoss({
 /**
  * Binary crossentropy times (1 - p of the target) ** `gamma`, so that easy entries count less; with `applyClassBalancing` also times
  * `alpha` for the class 1 and 1 - `alpha` for the class 0. Lin et al., "Focal loss for dense object detection" (2017), section 3.
+ *
+ * @example losses.binaryFocalCrossentropy({ gamma: 2, applyClassBalancing: true })
  */
 export const binaryFocalCrossentropy = defineLoss({
   className: 'BinaryFocalCrossentropy',
@@ -102,6 +104,8 @@ export const binaryFocalCrossentropy = defineLoss({
 /**
  * -sum over classes of y log p, for targets of the shape of the prediction. With `labelSmoothing`, a share of the target is taken off and
  * spread over the classes: divided by the size of the last axis, as in Keras also where the classes are another `axis`.
+ *
+ * @example losses.categoricalCrossentropy({ labelSmoothing: 0.1 }) // after layers.dense({ units: 5, activation: 'softmax' })
  */
 export const categoricalCrossentropy = defineLoss({
   className: 'CategoricalCrossentropy',
@@ -126,6 +130,8 @@ const alphaOption = option<number | readonly number[]>(
  * -sum over classes of `alpha` (1 - p) ** `gamma` y log p. `alpha` is one number or one for every class; `labelSmoothing` as of
  * `categoricalCrossentropy`. Lin et al., "Focal loss for dense
  * object detection" (2017), section 3.
+ *
+ * @example losses.categoricalFocalCrossentropy({ alpha: [0.2, 0.3, 0.5] })
  */
 export const categoricalFocalCrossentropy = defineLoss({
   className: 'CategoricalFocalCrossentropy',
@@ -167,6 +173,8 @@ const counting = (y: Tensor, ignoreClass: number): Tensor => notEqual(toFloat(y)
 /**
  * -log p of the target's class, for targets that are class indices. Entries of `ignoreClass` (any whole number, also one that is no class)
  * do not count.
+ *
+ * @example losses.sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass: -1 })
  */
 export const sparseCategoricalCrossentropy = defineLoss({
   className: 'SparseCategoricalCrossentropy',
@@ -198,6 +206,8 @@ const classesAt = (prediction: readonly number[], axis: number): number =>
 /**
  * (1 - p ** `q`) / `q` for the probability p of the target's class: between crossentropy (q towards 0) and the absolute error (q towards 1),
  * for labels that may be wrong. Zhang and Sabuncu, "Generalized cross entropy loss" (2018).
+ *
+ * @example losses.categoricalGeneralizedCrossEntropy({ q: 0.7 })
  */
 export const categoricalGeneralizedCrossEntropy = defineLoss({
   className: 'CategoricalGeneralizedCrossEntropy',

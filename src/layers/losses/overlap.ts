@@ -30,6 +30,8 @@ function entriesWithout(axis: Axes, target: Shape): Shape {
 /**
  * 1 - 2 sum(y p) / (sum(y) + sum(p) + 1e-7), the sums over `axis`. By default over everything, the batch too: one value, to which a
  * mask makes no difference. With `axis: [1, 2]` and the like, one value per sample.
+ *
+ * @example losses.dice({ axis: [1, 2] })
  */
 export const dice = defineLoss({
   className: 'Dice',
@@ -45,6 +47,8 @@ export const dice = defineLoss({
 /**
  * 1 - s / (s + `alpha` sum(y (1 - p)) + `beta` sum(p (1 - y)) + 1e-7) with s = sum(y p), the sums over `axis` as in `dice`: the weights of
  * what is missed and of what is found wrongly. With 0.5 and 0.5 it is the Dice loss. Salehi et al., "Tversky loss function" (2017).
+ *
+ * @example losses.tversky({ alpha: 0.3, beta: 0.7 }) // finding wrongly costs more than missing
  */
 export const tversky = defineLoss({
   className: 'Tversky',

@@ -57,7 +57,11 @@ export const logCosh = meanOf('LogCosh', (y, p) => {
 /** p - y log(p + 1e-7), the mean over the last axis: for counts, whose expected number is p. */
 export const poisson = meanOf('Poisson', (y, p) => sub(p, mul(y, log(add(p, epsilon)))));
 
-/** The mean over the last axis of e^2 / 2 for errors e up to `delta`, and delta |e| - delta^2 / 2 beyond. */
+/**
+ * The mean over the last axis of e^2 / 2 for errors e up to `delta`, and delta |e| - delta^2 / 2 beyond.
+ *
+ * @example losses.huber({ delta: 2 })
+ */
 export const huber = defineLoss({
   className: 'Huber',
   targets: 'values',
@@ -81,7 +85,11 @@ function direction(x: Tensor, axis: number): Tensor {
   return mul(x, select(long, rsqrt(select(long, length, 1)), 1 / epsilon));
 }
 
-/** -cos of the angle between y and p along `axis` (default: the last), from -1 (the same direction) to 1; 0 where either is zero. */
+/**
+ * -cos of the angle between y and p along `axis` (default: the last), from -1 (the same direction) to 1; 0 where either is zero.
+ *
+ * @example losses.cosineSimilarity({ axis: 1 })
+ */
 export const cosineSimilarity = defineLoss({
   className: 'CosineSimilarity',
   targets: 'values',

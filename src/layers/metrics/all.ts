@@ -18,8 +18,15 @@ import { perplexity } from './perplexity.ts';
 import { r2Score } from './r2-score.ts';
 
 /**
- * Every metric by its factory, with Keras's options: `metrics.auc({ curve: 'PR' })`, `metrics.precision({ thresholds: 0.3 })`. Each also
- * takes a `name` for the logs.
+ * Every metric by its factory, with Keras's options and defaults. Each also takes a `name` for the logs.
+ *
+ * Predictions are (B, ..., C), targets of the same shape or, for metrics on indices, (B, ...). Results are numbers, or lists where there are
+ * several thresholds or classes; they belong to all data of an epoch, not to the mean over its batches. `weightedMetrics` of `compile` count
+ * samples by their weights; masked steps never count.
+ *
+ * Errors: ARGUMENT for options, SHAPE for targets that do not fit, with the metric that would.
+ *
+ * @example model.compile({ loss: 'bce', metrics: ['accuracy', metrics.auc({ curve: 'PR' }), metrics.precision({ thresholds: 0.3 })] });
  */
 export const metrics = {
   ...accuracies,

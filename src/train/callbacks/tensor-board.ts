@@ -100,7 +100,7 @@ function writeModel(events: EventFile, run: TrainingRun, writeGraph: boolean, te
  * A run that is resumed goes on in its files, behind what was written before the snapshot. Errors: IO where the disk refuses; UNSUPPORTED for
  * profiles, embeddings and images.
  *
- * @example callbacks.tensorBoard({ logDir: 'runs/logs', histogramFreq: 1, gradientSample: [x.slice(0, 64), y.slice(0, 64)] })
+ * @example callbacks.tensorBoard({ logDir: 'runs/logs', histogramFreq: 1, gradientSample: [fewX, fewY] })
  */
 export function tensorBoard(given?: TensorBoardOptions): Callback {
   const where = 'callbacks.tensorBoard';
