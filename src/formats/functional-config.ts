@@ -11,13 +11,10 @@ import type { Layer } from '../layers/layer.ts';
 import { kerasOperation } from '../layers/operation.ts';
 import { type KerasReading, showValue } from '../layers/options.ts';
 import { connect, SymbolicTensor } from '../layers/symbolic.ts';
-import { knowsTensorflow, tensorflowFunction, tensorflowOperation } from '../layers/tensorflow-operations.ts';
+import { tensorflowFunction, tensorflowOperation } from '../layers/tensorflow-operations.ts';
 import { valuesLayer } from '../layers/values.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+import { isObject, isOperationJson, type Json } from './keras-json.ts';
+import { refuseMissing } from './missing-classes.ts';
 
 /** [name, call, output]. */
 export type History = readonly [string, number, number];
@@ -124,12 +121,6 @@ export interface FunctionalConfig {
   readonly outputs: readonly SymbolicTensor[];
 }
 
-/** Whether the class is an operation, and not a layer of the same name. */
-function isOperationJson(json: Json): boolean {
-  const module = String(json.module ?? '');
-  return module.startsWith('keras.src.ops') || module.startsWith('keras.ops');
-}
-
 /** Reads the calls of a functional model. Throws FORMAT for cycles, calls that are not there, and names used twice. */
 export function functionalFromKeras(config: Json, reading: KerasReading, where: string): FunctionalConfig {
   const list = config.layers;
@@ -223,28 +214,6 @@ function firstCallsOf(
     }
   }
   return first;
-}
-
-/** All classes that are missing, in one message, before any is made. */
-function refuseMissing(list: readonly Json[], reading: KerasReading, where: string): void {
-  const missing = list
-    .filter((json) => isObject(json) && typeof json.class_name === 'string')
-    .flatMap((json) => {
-      const named = tensorflowFunction(json);
-      if (named !== null) return knowsTensorflow(named) ? [] : [`tf.${named}`];
-      const there = isOperationJson(json)
-        ? kerasOperations.has(json.class_name as string)
-        : reading.knows?.(json) !== false;
-      return there ? [] : [String(json.class_name)];
-    });
-  if (missing.length < 2) return;
-  fail(
-    'UNSUPPORTED',
-    where,
-    'layers and operations that are there',
-    [...new Set(missing)].join(', '),
-    'Define them with `defineLayer`, and give them by `registerLayer(myLayer)` before reading.',
-  );
 }
 
 /** Numbers among initial states become part of the model. */

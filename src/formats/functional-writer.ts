@@ -4,7 +4,8 @@ import type { Layer, OpenShape } from '../layers/layer.ts';
 import { isOperation, operationToKeras } from '../layers/operation.ts';
 import type { CallArguments } from '../layers/symbolic.ts';
 import { valuesOf } from '../layers/values.ts';
-import { callWords, type History, isObject, type Json, separateInputs } from './functional-config.ts';
+import { callWords, type History, separateInputs } from './functional-config.ts';
+import { isObject, type Json } from './keras-json.ts';
 
 /** What a writer needs of a network. */
 export interface WrittenNetwork {

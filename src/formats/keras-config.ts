@@ -10,6 +10,7 @@ import type { Layer, OpenShape } from '../layers/layer.ts';
 import { type KerasReading, showValue } from '../layers/options.ts';
 import { layerToKeras } from '../layers/to-keras.ts';
 import { type FunctionalConfig, functionalFromKeras } from './functional-config.ts';
+import { refuseMissing } from './missing-classes.ts';
 
 export interface SequentialConfig {
   readonly kind: 'sequential';
@@ -106,6 +107,7 @@ function readModel(whole: Whole, reading: KerasReading, where: string): ModelCon
   if (!Array.isArray(list) || list.length === 0)
     fail('FORMAT', `${where}: layers`, 'a list of layers', showValue(list));
   if (list.length > layerLimit) fail('FORMAT', `${where}: layers`, `at most ${layerLimit}`, String(list.length));
+  refuseMissing(list, reading, where);
   const layers = list.map((layer, i) => layerFromKeras(layer, reading, `${where}: layers[${i}]`));
   const named = config as { name?: unknown; build_input_shape?: unknown };
   if (layers[0].className !== 'InputLayer') {

@@ -35,6 +35,10 @@ interface KerasObject {
   config: Record<string, unknown>;
 }
 
+/** Whether a class was registered under a package that is not Keras's own. */
+const isForeign = (registered: unknown): registered is string =>
+  typeof registered === 'string' && registered.includes('>') && !registered.startsWith('keras');
+
 /** `{ class_name, config }`, with or without module and registered_name. */
 export function kerasObject(json: unknown, where: string): KerasObject {
   const object = json as { class_name?: unknown; config?: unknown } | null;
@@ -53,12 +57,7 @@ export function kerasObject(json: unknown, where: string): KerasObject {
     fail('FORMAT', `${where}.config`, 'an object', showValue(config));
   // A registered class of someone else must not be taken for the layer of the same name.
   const registered = (json as { registered_name?: unknown }).registered_name;
-  if (
-    typeof registered === 'string' &&
-    registered.includes('>') &&
-    !registered.startsWith('keras') &&
-    !registeredLayers.has(object.class_name)
-  )
+  if (isForeign(registered) && !registeredLayers.has(object.class_name))
     fail('UNSUPPORTED', where, 'a class of Keras', `'${registered}'`, howToRegister);
   return { className: object.class_name, config: config as Record<string, unknown> };
 }
@@ -80,7 +79,11 @@ export function kerasReading(
       },
     }),
     knows(json) {
-      const name = (json as { class_name: string }).class_name;
+      const { class_name: name, registered_name: registered } = json as {
+        class_name: string;
+        registered_name?: unknown;
+      };
+      if (isForeign(registered)) return registeredLayers.has(name);
       return layerClasses.has(name) || registeredLayers.has(name) || modelClasses.has(name) || name === 'Lambda';
     },
     layer: (json, where) => layerFromKeras(json, deeper(), where, depth),

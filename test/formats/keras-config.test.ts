@@ -142,3 +142,29 @@ describe('what is not there', () => {
     expect(modelFromKerasConfig(model.toKerasConfig(), { cells: [mine] }).countParams()).toBe(6);
   });
 });
+
+describe('classes that are not there', () => {
+  const layer = (class_name: string, config: object = {}, registered_name: string | null = null) => ({
+    module: registered_name ? 'mine' : 'keras.layers',
+    class_name,
+    config: { name: class_name.toLowerCase(), ...config },
+    registered_name,
+  });
+  const sequentialOf = (...layers: object[]) => ({ class_name: 'Sequential', config: { name: 's', layers } });
+  const first = layer('InputLayer', { batch_shape: [null, 4, 3], dtype: 'float32' });
+
+  it('are listed in one message, also those of models and wrappers within', () => {
+    const inner = { ...sequentialOf(layer('Conv3D'), layer('Flatten')), registered_name: null };
+    const wrapped = layer('TimeDistributed', { layer: layer('Discretization') });
+    const json = sequentialOf(first, layer('Scale', { by: 3 }, 'my>Scale'), inner, wrapped, layer('Conv3D'));
+    expect(() => modelFromKerasConfig(json)).toThrow(
+      /^modelFromKerasConfig: expected layers and operations that are there, received my>Scale, Conv3D, Discretization\. Define them with `defineLayer`, and give them by `registerLayer/,
+    );
+  });
+
+  it('one alone is answered with its place', () => {
+    expect(() => modelFromKerasConfig(sequentialOf(first, layer('Scale', { by: 3 }, 'my>Scale')))).toThrow(
+      /layers\[1\]: expected a class of Keras, received 'my>Scale'/,
+    );
+  });
+});
