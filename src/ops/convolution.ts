@@ -102,17 +102,15 @@ function convolveRows(x: Tensor, kernel: Tensor, { size, dilations, padding }: W
   const total = (rows: (axis: (typeof axes)[number]) => number) =>
     axes.reduce((sum, axis, k) => sum + rows(axis) * rowsFrom(k + 1), 0);
   const gaps = axes.map(({ gap }) => gap);
-  const spaced = gaps.some((gap) => gap > 0)
-    ? pad(
-        x,
-        x.shape.map(() => 0),
-        [0, ...gaps, 0],
-      )
-    : x;
-  const lines = reshape(spaced, [batch * rowsFrom(0), channels]);
   const front = total(({ before }) => before);
-  const zeros = (count: number) => (count ? [broadcastTo(constant(x.graph, 0), [count, channels])] : []);
-  const rows = concat([...zeros(front), lines, ...zeros(total(({ reach }) => reach) - front)], 0);
+  const behind = total(({ reach }) => reach) - front;
+  const whole = rowsFrom(0);
+  // The zeros in front and behind are ends of one more row of the batch on either side.
+  const [first, more] = [front ? 1 : 0, behind ? 1 : 0];
+  const none = size.map(() => 0);
+  const spaced = first + more + Math.max(...gaps) ? pad(x, [first, ...none, 0], [more, ...gaps, 0]) : x;
+  const lines = reshape(spaced, [(first + batch + more) * whole, channels]);
+  const rows = slice(lines, [first * whole - front, 0], [front + batch * whole + behind, channels]);
   const offsets = axes.reduce<number[]>(
     (found, { elements, dilation }, k) =>
       found.flatMap((at) => Array.from({ length: elements }, (_, j) => at + j * dilation * rowsFrom(k + 1))),
