@@ -21,7 +21,7 @@ const requiredActivation = (): Option<ActivationLike, Activation, true> => ({
 });
 
 /**
- * y = activation(x). Keras: Activation.
+ * y = activation(x). (B, ...) to the same shape; a mask goes on. Keras: Activation.
  *
  * @example layers.activation({ activation: 'tanh' })
  */
@@ -37,7 +37,8 @@ export const activation = defineLayer({
 });
 
 /**
- * y = x where threshold <= x < maxValue, maxValue above, negativeSlope (x - threshold) below. Keras: ReLU.
+ * y = x where threshold <= x < maxValue, maxValue above, negativeSlope (x - threshold) below.
+ * (B, ...) to the same shape; a mask goes on. Keras: ReLU.
  *
  * @example layers.relu({ maxValue: 6 })
  */
@@ -66,7 +67,7 @@ export const relu = defineLayer({
 });
 
 /**
- * y = x above 0, negativeSlope x below. Keras: LeakyReLU.
+ * y = x above 0, negativeSlope x below. (B, ...) to the same shape; a mask goes on. Keras: LeakyReLU.
  *
  * @example layers.leakyRelu({ negativeSlope: 0.1 })
  */
@@ -85,7 +86,8 @@ export const leakyRelu = defineLayer({
 });
 
 /**
- * y = x above 0, alpha (exp(x) - 1) below. Clevert et al. (2015). Keras: ELU.
+ * y = x above 0, alpha (exp(x) - 1) below. Clevert et al. (2015).
+ * (B, ...) to the same shape; a mask goes on. Keras: ELU.
  *
  * @example layers.elu()
  */
@@ -106,7 +108,7 @@ export const elu = defineLayer({
 
 /**
  * y = x above 0, alpha x below, with a learnt alpha per element. He et al. (2015). Parameters: the product of the input's sizes, without the
- * batch and the shared axes. Keras: PReLU.
+ * batch and the shared axes. (B, ...) to the same shape; a mask goes on. Keras: PReLU.
  *
  * @example layers.prelu({ sharedAxes: [1] }) // one alpha per feature, for sequences of any length
  */
@@ -132,7 +134,8 @@ export const prelu = defineLayer({
 });
 
 /**
- * y = exp(x) / sum(exp(x)) along an axis, or several together. A mask of the shape of x leaves elements out: they are 0. Keras: Softmax.
+ * y = exp(x) / sum(exp(x)) along an axis, or several together. A mask of the shape of x leaves elements out: they are 0. (B, ...) to the same
+ * shape. Keras: Softmax.
  *
  * @example layers.softmax()
  */

@@ -136,8 +136,8 @@ export const attention = defineLayer({
 });
 
 /**
- * As `attention`, with the scores sum(scale tanh(query + key)) over the features, and a learnt scale per feature. Parameters: F.
- * Keras: AdditiveAttention.
+ * As `attention`, with the scores sum(scale tanh(query + key)) over the features, and a learnt scale per feature: query (B, T, F), value
+ * (B, S, G) and, where it is not the value, key (B, S, F) to (B, T, G). Parameters: F. Bahdanau, Cho, Bengio (2015). Keras: AdditiveAttention.
  *
  * @example layers.additiveAttention()
  */

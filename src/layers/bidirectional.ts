@@ -122,7 +122,8 @@ function checkInputs(halves: readonly Half[], inputs: readonly OpenShape[], path
 /**
  * Runs a layer over time in both directions and merges the outputs step by step: (B, T, F) to (B, 2U), or (B, T, 2U) with
  * `returnSequences`, for `mergeMode: 'concat'`. With `returnState`: y, the forward states, then the backward ones. The first half of the
- * initial states is the forward one.
+ * initial states is the forward one. A mask goes on with `returnSequences`. Throws ARGUMENT for layers of one direction or of other returns, SHAPE
+ * for sizes that `mergeMode` cannot join. Parameters: those of both layers. Schuster, Paliwal (1997). Keras: Bidirectional.
  *
  * @example layers.bidirectional({ layer: layers.lstm({ units: 32, returnSequences: true }) })
  */

@@ -25,7 +25,7 @@ function featuresOf(shape: OpenShape, path: string): number {
 }
 
 /**
- * y = activation(x W + b), on the last axis: (B, ..., F) to (B, ..., U). A mask goes on. Parameters: U (F + 1).
+ * y = activation(x W + b), on the last axis: (B, ..., F) to (B, ..., U). A mask goes on. Parameters: U (F + 1). Keras: Dense.
  *
  * @example layers.dense({ units: 1, activation: 'sigmoid' })
  */

@@ -30,7 +30,8 @@ export function noiseSizes(shared: readonly (number | null)[] | null, x: Tensor,
 }
 
 /**
- * In training, sets a share `rate` of the values to zero and scales the others by 1 / (1 - rate); else passes its input. A mask goes on.
+ * In training, sets a share `rate` of the values to zero and scales the others by 1 / (1 - rate); else passes its input. (B, ...) to the same
+ * shape; a mask goes on. Srivastava et al. (2014). Keras: Dropout.
  *
  * @example layers.dropout({ rate: 0.5 })
  */

@@ -10,7 +10,7 @@ import { plainWeight, ruledWeight } from './weight.ts';
 
 /**
  * Turns indices into vectors: (B, T) of whole numbers below `inputDim` to (B, T, `outputDim`). With `maskZero`, index 0 is padding and is
- * masked in all that follows. Parameters: inputDim * outputDim.
+ * masked in all that follows. An index outside of it is an error that names its sample. Parameters: inputDim * outputDim. Keras: Embedding.
  *
  * @example layers.embedding({ inputDim: 10_000, outputDim: 32, maskZero: true })
  */

@@ -5,7 +5,7 @@ import { option } from './options.ts';
 import { regularizers } from './regularizers.ts';
 
 /**
- * y = x. A mask goes on. Keras: Identity.
+ * y = x, (B, ...) to the same shape. A mask goes on. Keras: Identity.
  *
  * @example layers.identity({ name: 'features' })
  */
@@ -21,7 +21,8 @@ const factor = () =>
   option<number>('a number from 0 on', (v) => typeof v === 'number' && Number.isFinite(v) && v >= 0, 0);
 
 /**
- * y = x, and l1 sum(|x|) + l2 sum(x^2) is added to the loss. A mask goes on. Keras: ActivityRegularization.
+ * y = x, and l1 sum(|x|) + l2 sum(x^2), divided by the batch size, is added to the loss. (B, ...) to the same shape; a mask goes on.
+ * Keras: ActivityRegularization.
  *
  * @example layers.activityRegularization({ l1: 0.001 })
  */

@@ -19,7 +19,9 @@ const openShape = (expected: string): Option<OpenShape | null, OpenShape | null,
 
 /**
  * The input of a model: `layers.input({ shape: [100, 8] })` for 100 steps of 8 features, `shape: [null]` for sequences of indices of any
- * length. Give `batchSize`, or `batchShape` in place of both, to fix the batch.
+ * length. Give `batchSize`, or `batchShape` in place of both, to fix the batch. Keras: Input, InputLayer.
+ *
+ * @example sequential([layers.input({ shape: [null, 8] }), layers.lstm({ units: 32 })])
  */
 export const input = defineLayer({
   className: 'InputLayer',

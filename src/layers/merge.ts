@@ -82,28 +82,29 @@ const foldAll = (combine: (a: Tensor, b: Tensor) => Tensor) => (inputs: readonly
   inputs.reduce((a, b) => combine(a, b));
 
 /**
- * The sum of its inputs. Keras: Add.
+ * The sum of its inputs, of shapes (B, ...) that broadcast together. Keras: Add.
  *
  * @example layers.add()
  */
 export const add = mergeLayer('Add', foldAll(sumOf));
 
 /**
- * The first input minus the second. Keras: Subtract.
+ * The first input minus the second, of shapes (B, ...) that broadcast together. Keras: Subtract.
  *
  * @example layers.subtract()
  */
 export const subtract = mergeLayer('Subtract', foldAll(sub), 2);
 
 /**
- * The mean of its inputs. Keras: Average.
+ * The mean of its inputs, of shapes (B, ...) that broadcast together. Keras: Average.
  *
  * @example layers.average()
  */
 export const average = mergeLayer('Average', (inputs) => mul(foldAll(sumOf)(inputs), 1 / inputs.length));
 
 /**
- * The product of its inputs. A masked step counts as 1; steps that are masked in all are 0. Keras: Multiply.
+ * The product of its inputs, of shapes (B, ...) that broadcast together. A masked step counts as 1; steps that are masked in all are 0.
+ * Keras: Multiply.
  *
  * @example layers.multiply()
  */
@@ -132,14 +133,14 @@ const extreme = (pick: (a: Tensor, b: Tensor) => Tensor) => (inputs: readonly Te
 };
 
 /**
- * The largest of its inputs; a masked step of one gives way to the others. Keras: Maximum.
+ * The largest of its inputs, of shapes (B, ...) that broadcast together; a masked step of one gives way to the others. Keras: Maximum.
  *
  * @example layers.maximum()
  */
 export const maximum = mergeLayer('Maximum', extreme(larger));
 
 /**
- * The smallest of its inputs; a masked step of one gives way to the others. Keras: Minimum.
+ * The smallest of its inputs, of shapes (B, ...) that broadcast together; a masked step of one gives way to the others. Keras: Minimum.
  *
  * @example layers.minimum()
  */

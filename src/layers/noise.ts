@@ -10,7 +10,7 @@ const share = () =>
   option<number, true>('a number from 0 to 1', (v) => typeof v === 'number' && v >= 0 && v <= 1, undefined, true);
 
 /**
- * In training, adds normal noise of deviation `stddev`; else passes its input. Keras: GaussianNoise.
+ * In training, adds normal noise of deviation `stddev`; else passes its input. (B, ...) to the same shape. Keras: GaussianNoise.
  *
  * @example layers.gaussianNoise({ stddev: 0.1 })
  */

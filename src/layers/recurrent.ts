@@ -272,7 +272,7 @@ function layerOfCell<const T extends OptionTable, S extends StateTree>(className
 
 /**
  * The fully connected recurrent layer: h = tanh(x W + h U + b). (B, T, F) to (B, U), or (B, T, U) with `returnSequences`.
- * Parameters: U (F + U + 1).
+ * Parameters: U (F + U + 1). Throws SHAPE for an input of other than three axes, as all layers here. Elman (1990). Keras: SimpleRNN.
  *
  * @example layers.simpleRNN({ units: 32 })
  */
@@ -280,6 +280,7 @@ export const simpleRNN = layerOfCell('SimpleRNN', simpleRNNCell);
 
 /**
  * Long short-term memory. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: 4 U (F + U + 1).
+ * Hochreiter, Schmidhuber (1997). Keras: LSTM; the formulas stand in `cells/lstm.ts`.
  *
  * @example layers.lstm({ units: 32, returnSequences: true })
  */
@@ -287,7 +288,7 @@ export const lstm = layerOfCell('LSTM', lstmCell);
 
 /**
  * The gated recurrent unit. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: 3 U (F + U + 2), or 3 U (F + U + 1)
- * with `resetAfter: false`.
+ * with `resetAfter: false`. Cho et al. (2014). Keras: GRU; the formulas stand in `cells/gru.ts`.
  *
  * @example layers.gru({ units: 32 })
  */
@@ -295,6 +296,7 @@ export const gru = layerOfCell('GRU', gruCell);
 
 /**
  * The minimal gated unit, a GRU of one gate. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: 2 U (F + U + 1).
+ * Zhou et al. (2016). Keras does not have it.
  *
  * @example layers.minimalGatedUnit({ units: 32 })
  */
@@ -302,6 +304,7 @@ export const minimalGatedUnit = layerOfCell('MinimalGatedUnit', minimalGatedUnit
 
 /**
  * The independently recurrent network. (B, T, F) to (B, U), or (B, T, U) with `returnSequences`. Parameters: U (F + 2).
+ * Li et al. (2018). Keras does not have it.
  *
  * @example layers.indRNN({ units: 32, returnSequences: true })
  */
@@ -309,6 +312,7 @@ export const indRNN = layerOfCell('IndRNN', indRNNCell);
 
 /**
  * LSTM of convolutions over one axis. (B, T, rows, C) to (B, windows, filters), or (B, T, windows, filters) with `returnSequences`.
+ * Parameters: 4 filters (K (C + filters) + 1) for a window of K elements, as of all three. Shi et al. (2015). Keras: ConvLSTM1D.
  *
  * @example layers.convLstm1d({ filters: 8, kernelSize: 3, padding: 'same' })
  */
@@ -316,17 +320,25 @@ export const convLstm1d = layerOfCell('ConvLSTM1D', convLstm1dCell);
 
 /**
  * LSTM of convolutions over two axes. (B, T, rows, columns, C) to (B, windows, windows, filters), with a time axis where
- * `returnSequences`.
+ * `returnSequences`. Keras: ConvLSTM2D.
  *
  * @example layers.convLstm2d({ filters: 8, kernelSize: 3, padding: 'same', returnSequences: true })
  */
 export const convLstm2d = layerOfCell('ConvLSTM2D', convLstm2dCell);
 
-/** LSTM of convolutions over three axes. */
+/**
+ * LSTM of convolutions over three axes. (B, T, planes, rows, columns, C) to (B, windows, windows, windows, filters), with a time axis where
+ * `returnSequences`. Keras: ConvLSTM3D.
+ *
+ * @example layers.convLstm3d({ filters: 4, kernelSize: 3, padding: 'same' })
+ */
 export const convLstm3d = layerOfCell('ConvLSTM3D', convLstm3dCell);
 
 /**
- * A layer over time of any cell: `layers.rnn({ cell: minimalGatedUnit({ units: 8 }) })`. (B, T, F) to the cell's output.
+ * A layer over time of any cell. (B, T, F) to the cell's output, (B, U), or (B, T, U) with `returnSequences`; a cell of one's own may take other
+ * axes, further sequences and constants. Keras: RNN.
+ *
+ * @example layers.rnn({ cell: layers.gruCell({ units: 8 }), returnSequences: true })
  */
 export const rnn = defineLayer({
   className: 'RNN',

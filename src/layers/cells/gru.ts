@@ -28,7 +28,11 @@ import {
 
 const row = (bias: Tensor, index: number) => reshape(slice(bias, [index, 0], [1, bias.shape[1]]), [bias.shape[1]]);
 
-/** The gated recurrent unit. */
+/**
+ * The gated recurrent unit for `layers.rnn`: x (B, F) and h (B, U) to h. Parameters: as of `layers.gru`. Keras: GRUCell.
+ *
+ * @example layers.rnn({ cell: layers.gruCell({ units: 8 }) })
+ */
 export const gruCell = defineCell({
   name: 'GRUCell',
   axes: 1,

@@ -10,7 +10,11 @@ import { initializerOption } from '../initializers.ts';
 import { beyondKeras, fraction } from '../options.ts';
 import { biasAndInitializers, regularizersAndDropout, seed, unitsAndActivation } from './options.ts';
 
-/** The independently recurrent cell. Parameters: U (F + 2). */
+/**
+ * The independently recurrent cell for `layers.rnn`: x (B, F) and h (B, U) to h. Parameters: U (F + 2).
+ *
+ * @example layers.rnn({ cell: layers.indRNNCell({ units: 8 }) })
+ */
 export const indRNNCell = defineCell({
   name: 'IndRNNCell',
   axes: 1,

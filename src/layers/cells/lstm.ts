@@ -41,7 +41,11 @@ export function forgetBias(rest: Initializer): Initializer {
   };
 }
 
-/** The long short-term memory cell. */
+/**
+ * The long short-term memory cell for `layers.rnn`: x (B, F), h (B, U) and c (B, U) to h and c. Parameters: 4 U (F + U + 1). Keras: LSTMCell.
+ *
+ * @example layers.rnn({ cell: layers.lstmCell({ units: 8 }) })
+ */
 export const lstmCell = defineCell({
   name: 'LSTMCell',
   axes: 1,

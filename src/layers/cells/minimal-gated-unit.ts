@@ -26,7 +26,11 @@ import {
   unitsAndActivation,
 } from './options.ts';
 
-/** The minimal gated unit. Parameters: 2 U (F + U + 1). */
+/**
+ * The minimal gated unit for `layers.rnn`: x (B, F) and h (B, U) to h. Parameters: 2 U (F + U + 1).
+ *
+ * @example layers.rnn({ cell: layers.minimalGatedUnitCell({ units: 8 }) })
+ */
 export const minimalGatedUnitCell = defineCell({
   name: 'MinimalGatedUnitCell',
   axes: 1,

@@ -3,7 +3,12 @@ import { add } from '../../ops/pointwise.ts';
 import { defineCell, gateProduct } from '../cell.ts';
 import { biasAndInitializers, regularizersAndDropout, seed, unitsAndActivation } from './options.ts';
 
-/** The fully connected cell whose output is its state. */
+/**
+ * The fully connected cell whose output is its state, for `layers.rnn`: x (B, F) and h (B, U) to h. Parameters: U (F + U + 1).
+ * Keras: SimpleRNNCell.
+ *
+ * @example layers.rnn({ cell: layers.simpleRNNCell({ units: 8 }) })
+ */
 export const simpleRNNCell = defineCell({
   name: 'SimpleRNNCell',
   axes: 1,

@@ -40,8 +40,10 @@ const prefixed = <V>(values: Readonly<Record<string, V>>, i: number): [string, V
   Object.entries(values).map(([name, value]) => [prefix(i) + name, value]);
 
 /**
- * Cells over each other: `layers.rnn({ cell: layers.stackedRNNCells({ cells: [...] }) })`. The states are those of the first cell, then
- * those of the second, and so on. Keras: StackedRNNCells.
+ * Cells over each other, in one loop over time: x (B, F) to the output of the last one. The states are those of the first cell, then those of
+ * the second, and so on. Parameters: those of all. Keras: StackedRNNCells.
+ *
+ * @example layers.rnn({ cell: layers.stackedRNNCells({ cells: [layers.lstmCell({ units: 8 }), layers.gruCell({ units: 4 })] }) })
  */
 export const stackedRNNCells = defineCell({
   name: 'StackedRNNCells',
