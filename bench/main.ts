@@ -16,7 +16,7 @@ interface Program {
   readonly quick: Readonly<Record<string, string>> | null;
   /** What `all` sets. */
   readonly all?: Readonly<Record<string, string>>;
-  /** May use every processor, because it measures what stands beside the machine's threads. */
+  /** May use every processor: it measures what stands beside the machine's threads, or what V8 does on threads of its own, as users see it. */
   readonly free?: boolean;
 }
 
@@ -89,11 +89,13 @@ const programs: Readonly<Record<string, Program>> = {
     does: 'from the import to the end of the first training step, in processes of their own',
     run: async () => (await import('./startup.ts')).startup(),
     quick: {},
+    free: true,
   },
   compile: {
     does: 'milliseconds to compile a training step for a new shape, by model and depth',
     run: async () => (await import('./compile.ts')).compile(),
     quick: {},
+    free: true,
   },
   precision: {
     does: 'speed and accuracy of bfloat16 products, against float32',

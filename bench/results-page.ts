@@ -270,6 +270,7 @@ export async function writeResults(): Promise<void> {
   const sections = [
     heading(),
     `## Targets\n\n${table(claims().map((one) => ({ ...one })))}`,
+    'What the rows that fall short spend their time on, and what was tried: [shortfalls.md](shortfalls.md), and "What the time goes to" below.',
     `## Training: the twelve rows of the design\n\n${designTable('train')}`,
     `## Inference: the same rows\n\n${designTable('infer')}`,
     ...Object.entries(others).map(([name, title]) => {
