@@ -55,53 +55,43 @@ class Turnstile {
 };
 
 /**
- * Keeps the threads of a run on different processors: each on an equal part of those that the process may use. A thread that wakes another
+ * Lets the threads of a run begin on different processors: each on an equal part of those that the process may use. A thread that wakes another
  * one may be given it on its own processor; it then waits there behind a thread that does not sleep, while another processor has nothing to
- * do, until the system looks at how work is spread, some milliseconds later. Where there are fewer processors than threads nothing is held.
+ * do, until the system looks at how work is spread, some milliseconds later. Once awake a thread may go anywhere: where other programs keep a
+ * processor busy, the system knows better. Where there are fewer processors than threads nothing is done.
  */
 class Spread {
  public:
-  /** Called by thread 0, which is held until `release`; `others` are threads 1 and on. */
-  void hold(const pthread_t* others, int threads) {
+  /** Called by thread 0 before it wakes the others: threads 1 and on. */
+  void part(const pthread_t* others, int threads) {
 #ifdef __linux__
-    held = false;
+    parted = false;
     if (sched_getaffinity(0, sizeof allowed, &allowed)) return;
     const int all = CPU_COUNT(&allowed), own = partOf(sched_getcpu(), all, threads);
     if (all < threads || own < 0) return;
+    parted = true;
     for (int i = 1, part = 0; i < threads; i++, part++) {
       if (part == own) part++;
       const cpu_set_t mask = processorsOf(part, all, threads);
-      if (!CPU_EQUAL(&mask, &masks[i]) && !pthread_setaffinity_np(others[i - 1], sizeof mask, &mask)) masks[i] = mask;
+      pthread_setaffinity_np(others[i - 1], sizeof mask, &mask);
     }
-    const cpu_set_t mask = processorsOf(own, all, threads);
-    held = !sched_setaffinity(0, sizeof mask, &mask);
 #else
     (void)others;
     (void)threads;
 #endif
   }
 
-  /** A thread that is new may go anywhere. */
-  void forget(int thread) {
+  /** Called by each of the others when it is awake. */
+  void free() const {
 #ifdef __linux__
-    CPU_ZERO(&masks[thread]);
-#else
-    (void)thread;
-#endif
-  }
-
-  /** Thread 0 may go anywhere again: it has other work too. */
-  void release() {
-#ifdef __linux__
-    if (held) sched_setaffinity(0, sizeof allowed, &allowed);
+    if (parted) sched_setaffinity(0, sizeof allowed, &allowed);
 #endif
   }
 
  private:
 #ifdef __linux__
-  bool held = false;
+  bool parted = false;
   cpu_set_t allowed;
-  cpu_set_t masks[MOST_THREADS] = {};
 
   /** The part of the allowed processors that one belongs to; -1: it is not allowed. */
   int partOf(int processor, int all, int parts) const {
@@ -128,11 +118,10 @@ class Crew {
     if (!lock || !grow(threads - 1)) return false;
     job = {work, data, threads};
     left.store(members, std::memory_order_relaxed);
-    spread.hold(handles, threads);
+    spread.part(handles, threads);
     start.advance();
     work(data, 0);
     for (unsigned seen = done.now(); left.load(std::memory_order_acquire); seen = done.now()) done.waitBeyond(seen);
-    spread.release();
     return true;
   }
 
@@ -160,7 +149,6 @@ class Crew {
     for (; members < helpers; members++) {
       Member& member = list[members];
       member = {this, members + 1, start.now()};
-      spread.forget(member.thread);
       if (pthread_create(&handles[members], nullptr, live, &member)) return false;
     }
     return true;
@@ -174,7 +162,10 @@ class Crew {
       member.seen = crew.start.now();
       const Job job = crew.job;
       if (!job.work) return nullptr;
-      if (member.thread < job.threads) job.work(job.data, member.thread);
+      if (member.thread < job.threads) {
+        crew.spread.free();
+        job.work(job.data, member.thread);
+      }
       if (--crew.left == 0) crew.done.advance();
     }
   }
