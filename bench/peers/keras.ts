@@ -1,4 +1,6 @@
 /** Keras as a subprocess, on one of its backends: `fit` and `predict`, compiled by XLA on JAX, as a graph on TensorFlow. */
+import type { Point } from '../points.ts';
+import { isOfTheTable } from '../targets.ts';
 import type { Peer, StepOrder } from './peer.ts';
 import type { PeerProgram } from './program.ts';
 import { startPython } from './python.ts';
@@ -26,8 +28,9 @@ export class KerasPeer implements Peer {
     return program && new KerasPeer(name, program);
   }
 
-  takes(): boolean {
-    return true;
+  /** It is compiled for seconds at every shape. */
+  takes(point: Point): boolean {
+    return isOfTheTable(point);
   }
 
   async run(order: StepOrder): Promise<number> {

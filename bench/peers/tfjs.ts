@@ -1,5 +1,6 @@
 /** TensorFlow.js on its WebAssembly backend, one thread. */
 import type { Point } from '../points.ts';
+import { isOfTheTable } from '../targets.ts';
 import { startNode } from './node.ts';
 import type { Peer, StepOrder } from './peer.ts';
 import type { PeerProgram } from './program.ts';
@@ -22,8 +23,8 @@ export class TensorFlowPeer implements Peer {
   }
 
   /** A step of an LSTM at 32 x 100 x 128 takes seconds, so the small points of the table stand for all. */
-  takes({ kind, batch, time, units }: Point): boolean {
-    return time === 100 && units === 32 && (batch === 1 || kind === 'lstm') && (batch === 1 || batch === 32);
+  takes(point: Point): boolean {
+    return isOfTheTable(point) && point.units === 32 && (point.batch === 1 || point.kind === 'lstm');
   }
 
   /** Milliseconds per step, after one step to warm up. */

@@ -32,13 +32,13 @@ def prepare(order):
         kind, _, _, features, units = key
         torch.manual_seed(0)
         layer = build(kind, features, units)
-        current = (key, {"layer": layer, "optimizer": torch.optim.Adam(layer.parameters(), lr=1e-3), "steps": 0})
+        current = (key, {"layer": layer, "optimizer": torch.optim.Adam(layer.parameters(), lr=1e-3), "steps": 0, "work": None})
     made = current[1]
-    if made["steps"] != order["steps"]:
+    if (made["steps"], made["work"]) != (order["steps"], order["work"]):
         kind, batch, time_steps, features, units = key
         width = 2 * units if kind == "bidirectional" else units
         rows = batch * order["steps"]
-        made["steps"] = order["steps"]
+        made["steps"], made["work"] = order["steps"], order["work"]
         made["x"] = torch.randn(rows, time_steps, features).split(batch)
         made["y"] = torch.rand(rows, time_steps, width).split(batch) if order["work"] == "train" else [None] * order["steps"]
     return made

@@ -3,12 +3,12 @@ import { fail } from '../core/errors.ts';
 import { environment } from './builtin.ts';
 
 export interface ThreadOptions {
-  /** Nanoseconds of work, as the machine estimates it, from which an instruction or a loop is shared out; less is done by one thread. Default: 5000. */
+  /** Nanoseconds of work, as the machine estimates it, from which an instruction or a loop is shared out; less is done by one thread. Default: 15000. */
   readonly smallestShare?: number;
 }
 
 const MOST = 256;
-const SMALLEST_SHARE = 5000;
+const SMALLEST_SHARE = 15_000;
 
 let threads: number | null = null;
 let smallest = SMALLEST_SHARE;
