@@ -90,6 +90,7 @@ export async function layersBench(): Promise<void> {
         'PyTorch MB': peerBytes === null ? '-' : megabytes(peerBytes),
       });
       all[label] = times;
+      console.log(`layers ${label}: ${milliseconds.toPrecision(3)} ms`);
     }
   }
   torch?.stop();
