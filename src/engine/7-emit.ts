@@ -473,7 +473,7 @@ function copyPlan(a: Footing, b: Footing): { dims: CopyDimension[]; src: number;
   const simple = (f: Footing) => f.groups === 1 && f.step === LANES;
   if (simple(a) && simple(b)) return [{ dims: [rows, { size: a.cols, srcStride: 1, dstStride: 1 }], src: 0, dst: 0 }];
   if (a.groups > 1 && b.groups > 1 && a.groups !== b.groups) {
-    const [from, to] = [columnRuns({ ...a }), columnRuns({ ...b })];
+    const [from, to] = [columnRuns(a), columnRuns(b)];
     return from.flatMap((one) =>
       to.flatMap((other) => {
         const start = Math.max(one.column, other.column);
