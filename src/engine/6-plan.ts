@@ -2,12 +2,13 @@
  * Gives every value its place, before anything runs. Values live in buffers of one arena, which share memory where their lifetimes
  * do not meet. Results are made where they are needed: updates in the state, carries in the stack of their steps, parts of a
  * concatenation in it. A carry that is also stacked lives in a stack of T+1 steps: step t reads entry t and writes
- * entry t+1 (the other way round in a reversed scan), so that nothing is copied.
+ * entry t+1 (the other way round in a reversed scan), so that nothing is copied. Where the steps are a result, the stack stands in io.
  */
 import type { Graph, Node, Value } from '../ir/graph.ts';
 import { scanAttributes } from '../ir/graph.ts';
 import { LANES } from '../ir/kernels.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
+import { type CarryStack, carryStackOf } from './carry-stacks.ts';
 import type { Groups } from './layouts.ts';
 import { replacesRows } from './operands.ts';
 import { findOverlays } from './overlays.ts';
@@ -250,14 +251,14 @@ class Planner {
         );
     });
     for (let c = 0; c < carries; c++) {
-      const [start, next] = [body.inputs[c], body.outputs[c]];
+      const start = body.inputs[c];
       const layout = this.layout(start);
-      const stacks = body.outputs.flatMap((v, j) =>
-        j >= carries && (v === next || v === start) && !results[j] ? [j] : [],
-      );
+      const stacks = node.outputs.filter((v) => carryStackOf(v)?.carry === c);
       const stride = layout.rows * layout.pitch;
       const steps = stacks.length ? length : 0;
-      const buffer = this.arena.add(stride * (steps + 1), i, `${label(node)} carry ${c}`);
+      const floats = stride * (steps + 1);
+      const buffer =
+        this.roomForStack(stacks, stride, floats) ?? this.arena.add(floats, i, `${label(node)} carry ${c}`);
       const at = (entry: number, moving: boolean): Place => ({
         buffer,
         offset: entry * stride,
@@ -271,11 +272,8 @@ class Planner {
       targets[c] = { place: at(entries.out, true), occupant: stacks.length ? null : start };
       inits.push({ value: node.inputs[c], to: at(entries.first, false) });
       results[c] = at(entries.last, false);
-      for (const j of stacks) {
-        const outer = this.layout(node.outputs[j]);
-        const entry = (body.outputs[j] === next) === reverse ? 0 : 1;
-        results[j] = { ...whole(buffer, outer), offset: entry * stride };
-      }
+      for (const v of stacks)
+        results[v.index] = { ...whole(buffer, this.layout(v)), offset: (carryStackOf(v) as CarryStack).entry * stride };
     }
     body.outputs.forEach((v, j) => {
       if (j < carries || results[j]) return;
@@ -307,6 +305,17 @@ class Planner {
       this.touch(place.buffer, i);
     });
     this.scans.set(node, { loop, body: planned, inits, targets });
+  }
+
+  /** The buffer of an output that is one of these stacks, where it has room for the entry beside. */
+  private roomForStack(stacks: readonly Value[], stride: number, floats: number): Buffer | null {
+    for (const v of stacks) {
+      const place = this.targets[this.graph.outputs.indexOf(v)]?.place;
+      const offset = (carryStackOf(v) as CarryStack).entry * stride;
+      if (place && !place.moves.length && place.offset === offset && place.buffer.floats === floats)
+        return place.buffer;
+    }
+    return null;
   }
 
   // ---- the end

@@ -13,6 +13,7 @@ import { simplify } from './4-simplify.ts';
 import { fuse } from './5-fuse.ts';
 import { planGraph } from './6-plan.ts';
 import { emitGraph, outerScratch } from './7-emit.ts';
+import { carryStackOf, entryFloats } from './carry-stacks.ts';
 import { chainScratch, mayOverwrite } from './chains.ts';
 import { assignLayouts, type Groups, type LaidOut } from './layouts.ts';
 import { Listing } from './listing.ts';
@@ -134,9 +135,15 @@ export class Compilation {
         const buffer = occupant ? (places.get(occupant) as Place).buffer : inState(key, leaves.leaf(key).layout);
         return { place: whole(buffer, own), occupant };
       }
-      const offset = take(floatsOf(own));
-      this.outputs.push({ name: results.outputs[i], value, layout: own, offset, timeMajor: timeMajor.has(i) });
-      return { place: whole(fixedBuffer(Segment.io, offset, floatsOf(own), results.outputs[i]), own), occupant: null };
+      // The stack of a carry is made in io: with room for the entry that does not belong to it.
+      const stack = carryStackOf(value);
+      const entry = stack ? entryFloats(value, stack, layout) : 0;
+      const lead = stack ? stack.entry * entry : 0;
+      const start = take(floatsOf(own) + entry);
+      const name = results.outputs[i];
+      this.outputs.push({ name, value, layout: own, offset: start + lead, timeMajor: timeMajor.has(i) });
+      const buffer = fixedBuffer(Segment.io, start, floatsOf(own) + entry, name);
+      return { place: { ...whole(buffer, own), offset: lead }, occupant: null };
     });
 
     const listing = new Listing();

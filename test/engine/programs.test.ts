@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { compileStep } from '../../src/engine/compile.ts';
 import { StateSpace } from '../../src/engine/state.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { add, tanh } from '../../src/ops/pointwise.ts';
+import { scan } from '../../src/ops/scan.ts';
 import { openMachine } from '../../src/vm/open.ts';
 import { loopsOf } from './printed-loops.ts';
 import { spaceOf, stepCells, trainingStep } from './training-step.ts';
@@ -62,6 +64,47 @@ describe.skipIf(machine.traits.host === 'oracle')('programs', () => {
     // Both stacks of gradients (3U each), the states, h U, and the gradient of the output; not the activations (3U) beside them.
     expect(arenaBytes).toBeLessThan(11 * stack);
   });
+
+  test.each([false, true])(
+    'what a recurrence returns of all its steps is made where the results stand, reverse %s',
+    (reverse) => {
+      const { batch, time, units } = sizes;
+      const spaces = [machine, oracle].map((m) => new StateSpace(m));
+      const [step, exact] = spaces.map((space) => {
+        space.declare('w', [units, units]);
+        space.set(
+          'w',
+          Float32Array.from({ length: units * units }, (_, i) => Math.sin(i) / 8),
+        );
+        return compileStep(space, 'all steps', (b) => {
+          const { carry, outputs } = scan(
+            {
+              init: [b.input('start', [batch, units])],
+              sequences: [b.input('x', [time, batch, units])],
+              constants: [b.state('w')],
+              length: time,
+              reverse,
+            },
+            ([h], [x], [w]) => {
+              const next = tanh(add(x, matmul(h, w)));
+              return { carry: [next], outputs: [next, h] };
+            },
+          );
+          return { outputs: { after: outputs[0], last: carry[0], before: outputs[1] } };
+        });
+      });
+      const wave = (n: number, k: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(k + i * 1.7));
+      const feeds = [1, 2].map((k) => ({ x: wave(time * batch * units, k), start: wave(batch * units, -k) }));
+      const [got, want] = [step.runSync(feeds), exact.runSync(feeds)];
+      want.forEach((result, i) => {
+        for (const [name, values] of Object.entries(result))
+          values.forEach((v, j) => expect(got[i][name][j], `${i}: ${name}[${j}]`).toBeCloseTo(v, 5));
+      });
+      // The start, the last state and the stack of the states before; not the stack of those after.
+      expect(step.explain().match(/^ *COPY /gm)).toHaveLength(2);
+      expect(step.plan.arenaBytes).toBeLessThan(time * batch * units * 4);
+    },
+  );
 
   test('the arena is as large as its map says, and a plan that does not fit is refused with the figure', () => {
     const cell = stepCells.lstm;
