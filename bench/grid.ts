@@ -1,6 +1,7 @@
 /**
  * Training and inference over a grid of points, in turn with every peer in the same run. Training is forward, mean squared error of the whole
- * output sequence, backward without the gradient of the input, and Adam, through `fit`; inference goes through `predict`.
+ * output sequence, backward without the gradient of the input, and Adam, through `fit`; inference goes through `predict`, which writes its results
+ * over those of the last time (as PyTorch's loop, which drops them, has their memory again), and beside it into a new array.
  *
  * UNROLLED_BENCH_POINTS='gru 32 x 100' measures the points whose label contains it.
  */
@@ -39,6 +40,7 @@ function takes(peer: Peer, point: Point, work: Work): boolean {
 
 const own = 'unrolled';
 const alone = 'unrolled, 1 thread';
+const anew = 'unrolled, new array';
 
 interface Outcome {
   readonly point: Point;
@@ -69,6 +71,8 @@ function outcomeOf(
     row[`${name} ms`] = other ?? '-';
     row[`x ${name}`] = other ? other / milliseconds : '-';
   }
+  const fresh = measured.get(anew)?.median;
+  if (fresh) row['ms, new array'] = fresh;
   const single = measured.get(alone)?.median;
   if (single) {
     const wanted = threadTargetOf(point);
@@ -131,6 +135,7 @@ export async function grid(work: Work): Promise<void> {
   for (const [at, point] of points.entries()) {
     const contestants: Contestant[] = [
       Object.assign(new OwnModel(point, work, threads), { name: own }),
+      ...(work === 'infer' ? [Object.assign(new OwnModel(point, work, threads, 'new array'), { name: anew })] : []),
       ...(threads > 1 ? [Object.assign(new OwnModel(point, work, 1), { name: alone })] : []),
       ...peers.filter((peer) => takes(peer, point, work)),
     ];

@@ -26,18 +26,24 @@ export function recurrentModel(kind: Kind, units: number, features: number, time
   return model;
 }
 
+/** What predictions are written to: the array of the last time, as a loop that drops its results has its memory again, or a new one. */
+export type Results = 'same array' | 'new array';
+
 /** Fits (or predicts) once over all of the data; gives milliseconds per step. */
 export class OwnModel {
   private readonly point: Point;
   private readonly work: Work;
   private readonly threads: number;
+  private readonly results: Results;
   private readonly model: Sequential;
-  private data: { readonly steps: number; readonly x: NdArray; readonly y: NdArray | null } | null = null;
+  /** `y`: the targets, or the array of the predictions. */
+  private data: { readonly steps: number; readonly x: NdArray; readonly y: NdArray } | null = null;
 
-  constructor(point: Point, work: Work, threads: number) {
+  constructor(point: Point, work: Work, threads: number, results: Results = 'same array') {
     this.point = point;
     this.work = work;
     this.threads = threads;
+    this.results = results;
     this.model = recurrentModel(point.kind, point.units, point.features, point.time);
   }
 
@@ -46,14 +52,14 @@ export class OwnModel {
     if (this.data?.steps !== steps) {
       const rows = batch * steps;
       const width = kind === 'bidirectional' ? 2 * units : units;
-      const y = this.work === 'train' ? wave(rows, time, width) : null;
+      const y = this.work === 'train' ? wave(rows, time, width) : NdArray.zeros([rows, time, width]);
       this.data = { steps, x: wave(rows, time, features), y };
     }
     const { x, y } = this.data;
     setThreads(this.threads);
     const started = performance.now();
-    if (y) await this.model.fit(x, y, { epochs: 1, batchSize: batch, verbose: 0 });
-    else await this.model.predict(x, { batchSize: batch });
+    if (this.work === 'train') await this.model.fit(x, y, { epochs: 1, batchSize: batch, verbose: 0 });
+    else await this.model.predict(x, { batchSize: batch, ...(this.results === 'same array' && { out: y }) });
     return (performance.now() - started) / steps;
   }
 }

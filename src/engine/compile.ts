@@ -18,6 +18,7 @@ export type {
   FeedValue,
   Plan,
   Result,
+  ResultType,
   StagedFeeds,
 } from './step.ts';
 

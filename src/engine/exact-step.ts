@@ -41,7 +41,7 @@ export function exactStep(space: StateSpace, traced: Trace): CompiledStep {
         const results = await run(feeds.map((feed, i) => ({ ...feed, ...late[i] })));
         results.forEach((result, i) => {
           for (const name of outputs) {
-            const place = into?.(i, name);
+            const place = into?.(i, name, 'float64');
             if (!place) continue;
             const { data, size, first, rows } = place;
             for (let r = 0; r * size < result[name].length; r++)

@@ -169,7 +169,7 @@ class MachineStep implements CompiledStep {
       const at = step * this.compiled.ioFloats;
       for (const output of this.outputs) {
         const memory = output.isInteger ? integers : io;
-        const place = into(step, output.name);
+        const place = into(step, output.name, output.isInteger ? 'int32' : 'float32');
         if (place) this.read(output, memory, at + output.offset, place);
         else result[output.name] = this.resultOf(output, memory, at + output.offset);
       }

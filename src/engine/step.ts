@@ -56,8 +56,11 @@ export interface Destination {
   readonly rows: Int32Array | null;
 }
 
+/** The type of a result. */
+export type ResultType = 'float32' | 'float64' | 'int32';
+
 /** Where the results of a step go; null: into an array of their own. */
-export type Destinations = (step: number, name: string) => Destination | null;
+export type Destinations = (step: number, name: string, type: ResultType) => Destination | null;
 
 /** Feeds that stand where the machine reads them: made while another run is going, so that the machine does not wait for them. */
 export interface StagedFeeds {

@@ -1,4 +1,5 @@
 /** What the calls of a model take. */
+import type { NdArray } from '../core/array.ts';
 import { fail } from '../core/errors.ts';
 import { checkTimeMemory, type TimeMemory } from '../engine/gradients.ts';
 import type { OpenShape } from '../layers/layer.ts';
@@ -56,11 +57,17 @@ export interface DerivativeOptions {
   readonly mask?: ModelData | NamedData;
 }
 
-export interface PredictOptions {
+/** @template Output what `predict` gives: one array, or a list for models of several outputs */
+export interface PredictOptions<Output = NdArray | readonly NdArray[]> {
   /** Default 32. Does not change the result. */
   readonly batchSize?: number;
   /** (N, T), 0 or 1: which steps of the input count. */
   readonly mask?: ModelData | NamedData;
+  /**
+   * Where the results are written and returned: arrays of their shape, of type float32 (or float64; int32 for indices). Predicting again and
+   * again into the same ones takes no new memory and leaves none to be collected. Default: new arrays.
+   */
+  readonly out?: Output;
   /** Batches at most. Default: all. */
   readonly steps?: number;
   /** Default 0. */

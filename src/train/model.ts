@@ -47,6 +47,7 @@ import { runPredictOnBatch, runTestOnBatch, runTrainOnBatch } from './on-batch.t
 import { overPass, type PassWork } from './over-pass.ts';
 import { TrainingSteps } from './own-loop.ts';
 import { runPredict } from './predict.ts';
+import { givenPlaces } from './predictions.ts';
 import { requireBuilt, requireCompiled } from './required.ts';
 import { Session, type Values } from './session.ts';
 import { shareNested, shareWeights } from './shared-weights.ts';
@@ -409,12 +410,19 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
 
   // ---- running
 
-  /** The outputs for arrays or a stream of batches: one array, or a list in the order of the model's outputs. */
-  async predict(x: ModelData | NamedData | BatchStream, options: PredictOptions = {}): Promise<Output> {
-    refuseUnknown(options, ['batchSize', 'mask', 'steps', 'verbose'], 'predict');
+  /**
+   * The outputs for arrays or a stream of batches: one array, or a list in the order of the model's outputs.
+   *
+   * @example
+   * const y = await model.predict(x);
+   * await model.predict(next, { out: y }); // written over what was there
+   */
+  async predict(x: ModelData | NamedData | BatchStream, options: PredictOptions<Output> = {}): Promise<Output> {
+    refuseUnknown(options, ['batchSize', 'mask', 'out', 'steps', 'verbose'], 'predict');
     const source = this.sources.prediction(x, options, 'predict');
     const network = () => this.builtNetwork('predict');
-    const work = (pass: PassWork) => runPredict({ ...pass, session: this.session, network });
+    const out = givenPlaces(options.out, 'predict');
+    const work = (pass: PassWork) => runPredict({ ...pass, out, session: this.session, network });
     return oneOrList(await overPass(source, options, 'predict', work)) as Output;
   }
 

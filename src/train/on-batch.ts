@@ -54,5 +54,13 @@ export async function runTestOnBatch(
 export function runPredictOnBatch(session: Session, network: Network, set: Samples): Promise<NdArray[]> {
   const batches = [wholeBatch(set, null, keepsRows(network))];
   const next = () => batches.pop() ?? null;
-  return runPredict({ session, network: () => network, next, steps: null, samples: null, where: 'predictOnBatch' });
+  return runPredict({
+    session,
+    network: () => network,
+    next,
+    steps: null,
+    samples: null,
+    out: null,
+    where: 'predictOnBatch',
+  });
 }
