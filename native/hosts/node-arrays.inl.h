@@ -75,8 +75,30 @@ void copyBoxes(const int64_t* counts, const Side& to, const Side& from, Run copy
     }
 }
 
-/** Rows without boxes inside: each one run, in pieces. */
-void copyRows(const int64_t* counts, int64_t bytes, const Side& to, const Side& from) {
+/** Bytes of an array that is not in the cache any more when all of it is written. */
+constexpr size_t LEAVES_CACHE = 8 << 20;
+
+/** Writes past the cache: what is written is not fetched before, and drives nothing else out. */
+void copyPast(char* to, const char* from, int64_t bytes) {
+#ifdef __SSE2__
+  if (!(((uintptr_t)to | (uintptr_t)bytes) & 15)) {
+    for (int64_t at = 0; at < bytes; at += 16) _mm_stream_si128((__m128i*)(to + at), _mm_loadu_si128((const __m128i*)(from + at)));
+    return;
+  }
+#endif
+  std::memcpy(to, from, bytes);
+}
+
+/** Other threads see all that was written so. */
+void endCopyPast() {
+#ifdef __SSE2__
+  _mm_sfence();
+#endif
+}
+
+/** Rows without boxes inside: each one run, in pieces. @param copyPiece (to, from, bytes) */
+template <typename Copy>
+void copyRows(const int64_t* counts, int64_t bytes, const Side& to, const Side& from, Copy copyPiece) {
   constexpr int64_t PIECE = 512, AHEAD = 10 * PIECE;
   Foresight foresight(counts, from);
   const int64_t piece = bytes < PIECE ? bytes : PIECE;
@@ -87,12 +109,15 @@ void copyRows(const int64_t* counts, int64_t bytes, const Side& to, const Side& 
       const char* source = from.memory.data + (from.sample(s) + i * from.strides[1]) * 4;
       for (int64_t at = 0; at < bytes; at += piece) {
         foresight.advance(piece, bytes);
-        std::memcpy(target + at, source + at, at + piece < bytes ? piece : bytes - at);
+        copyPiece(target + at, source + at, at + piece < bytes ? piece : bytes - at);
       }
     }
 }
 
-/** copy(to, from, box, toRows, fromRows): copies boxes of runs; false, and nothing copied, where they leave the arrays. */
+/**
+ * copy(to, from, box, toRows, fromRows): copies boxes of runs; false, and nothing copied, where they leave the arrays. The last number of the
+ * box is 1 for what the machine does not read again.
+ */
 napi_value copy(napi_env env, napi_callback_info info) {
   size_t count = 5, length;
   napi_value arguments[5], done;
@@ -101,7 +126,7 @@ napi_value copy(napi_env env, napi_callback_info info) {
   Side to, from;
   CHECK(napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr));
   CHECK(napi_get_typedarray_info(env, arguments[2], &type, &length, &data, nullptr, nullptr));
-  bool fits = count == 5 && type == napi_float64_array && length == 12 && readElements(env, arguments[0], to.memory) &&
+  bool fits = count == 5 && type == napi_float64_array && length == 13 && readElements(env, arguments[0], to.memory) &&
               readElements(env, arguments[1], from.memory) && readElements(env, arguments[3], to.rows) &&
               readElements(env, arguments[4], from.rows);
   if (fits) {
@@ -116,8 +141,11 @@ napi_value copy(napi_env env, napi_callback_info info) {
     to.at = (int64_t)box[4];
     from.at = (int64_t)box[8];
     fits = to.holds(counts, run) && from.holds(counts, run);
-    if (fits && counts[2] == 1 && run > 1)
-      copyRows(counts, run * 4, to, from);
+    if (fits && counts[2] == 1 && run > 1 && box[12] == 1 && to.memory.length * 4 >= LEAVES_CACHE) {
+      copyRows(counts, run * 4, to, from, copyPast);
+      endCopyPast();
+    } else if (fits && counts[2] == 1 && run > 1)
+      copyRows(counts, run * 4, to, from, std::memcpy);
     else if (fits && run == 1)
       copyBoxes(counts, to, from, [](char* target, const char* source) { std::memcpy(target, source, 4); });
     else if (fits)

@@ -155,6 +155,7 @@ class MachineStep implements CompiledStep {
       fromAt: 0,
       toStrides: placed,
       fromStrides: logical,
+      leaves: false,
       toRows: null,
       fromRows: rows,
     };
@@ -203,6 +204,7 @@ class MachineStep implements CompiledStep {
       fromAt: at,
       toStrides: logical,
       fromStrides: placed,
+      leaves: true,
       toRows: rows,
       fromRows: null,
     };

@@ -133,9 +133,9 @@ class NativeMachine implements Machine {
   copy(
     to: Copied,
     from: Copied,
-    { counts, run, toAt, fromAt, toStrides, fromStrides, toRows, fromRows }: BlockCopy,
+    { counts, run, toAt, fromAt, toStrides, fromStrides, leaves, toRows, fromRows }: BlockCopy,
   ): void {
-    const box = Float64Array.of(...counts, run, toAt, ...toStrides, fromAt, ...fromStrides);
+    const box = Float64Array.of(...counts, run, toAt, ...toStrides, fromAt, ...fromStrides, leaves ? 1 : 0);
     if (!this.addon.copy(to, from, box, toRows, fromRows))
       throw new UnrolledError(
         'INTERNAL',

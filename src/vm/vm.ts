@@ -47,6 +47,8 @@ export interface BlockCopy {
   /** Elements from one to the next, by counts. */
   readonly toStrides: readonly [number, number, number];
   readonly fromStrides: readonly [number, number, number];
+  /** What is written is not read again soon. */
+  readonly leaves: boolean;
   /** Which sample stands where; null: one after the other. */
   readonly toRows: Int32Array | null;
   readonly fromRows: Int32Array | null;

@@ -22,6 +22,7 @@ function transposed(counts: BlockCopy['counts'], run: number, pitch: number, row
     fromAt: 0,
     toStrides: [box, samples * box, pitch],
     fromStrides: [outer * inner * run, inner * run, run],
+    leaves: false,
     toRows: null,
     fromRows: rows,
   };
@@ -49,6 +50,34 @@ describe.skipIf(!machine.copy)('copies between arrays', () => {
     const returned = new Float32Array(from.length);
     copyBlocks(machine, returned, own, { ...back, toRows: copy.fromRows, fromRows: null });
     expect(returned).toEqual(from);
+  });
+
+  // Pieces that begin and end at multiples of 16 bytes, and ones that do not.
+  test.each([
+    [0, 128],
+    [4, 128],
+    [1, 128],
+    [4, 203],
+  ])('what leaves the cache: from element %i, runs of %i', (toAt, run) => {
+    const [samples, outer] = [40, Math.ceil(2 ** 21 / 40 / run)];
+    const size = outer * run;
+    const from = Float32Array.from({ length: samples * size }, (_, i) => i % 8191);
+    const rows = permutation(samples, 5);
+    const [own, expected] = [new Float32Array(samples * size + 9), new Float32Array(samples * size + 9)];
+    const copy: BlockCopy = {
+      counts: [samples, outer, 1],
+      run,
+      toAt,
+      fromAt: 0,
+      toStrides: [size, run, run],
+      fromStrides: [run, samples * run, run],
+      leaves: true,
+      toRows: rows,
+      fromRows: null,
+    };
+    copyBlocks(machine, own, from, copy);
+    copyBlocks(plain, expected, from, copy);
+    expect(own.every((v, i) => v === expected[i])).toBe(true);
   });
 
   test('what leaves the arrays is refused, and nothing is copied', () => {
