@@ -19,7 +19,8 @@ struct Touch {
   bool writes;
   i64 low, high;
   i64 at, width, pitch;
-  bool even;  // the loops around move it by whole sets of rows
+  bool even;   // the loops around move it by whole sets of rows
+  bool apart;  // no pass of the loop around touches what another one does
 };
 
 /** In memory that the caller gave. */
@@ -133,6 +134,7 @@ class Finder {
       case OP_MATVEC: return code[matvec_field::rows];
       case OP_COPY: return code[copy_field::dims] ? code[copy_field::dims + 1 + copy_field::dims_size] : 0;
       case OP_HOLD: return code[hold_field::rows];
+      case OP_REDUCE_LAST: return pitchOfResults() ? code[reduce_last_field::rows] : 0;
       case OP_CHAIN: {
         const i32 all = code[chain_field::vectors], perRow = code[chain_field::perRow];
         return all % perRow ? 0 : all / perRow;
@@ -167,6 +169,7 @@ class Finder {
     switch (code[0]) {
       case OP_PRODUCT: return product();
       case OP_MATVEC: return matvec();
+      case OP_REDUCE_LAST: return reduceLast();
       case OP_HOLD: return hold();
       case OP_CHAIN: return chain(code[chain_field::perRow], false);
       default: return copy();
@@ -196,6 +199,18 @@ class Finder {
     touch(code, w, Window().width(sum), ALL, 0, false);
     if (code[init] != init_zero) touch(code, initAt, Window().width(1), ROW, code[init] == init_matrix, false);
     touch(code, dst, Window().width(1), ROW, 1, true);
+  }
+
+  /** Elements from the result of one row to the next; 0 where that is not the same everywhere. */
+  i64 pitchOfResults() const {
+    using namespace reduce_last_field;
+    return code[inner] == 1 ? code[dstPitch] : code[inner] >= code[rows] ? 1 : 0;
+  }
+
+  void reduceLast() {
+    using namespace reduce_last_field;
+    touch(code, src, Window().width(code[cols]), ROW, code[pitch], false);
+    touch(code, dst, Window().width(1), ROW, pitchOfResults(), true);
   }
 
   void hold() {
@@ -416,10 +431,11 @@ class Finder {
     if (window.empty) return;
     const i32 slot = part[field];
     const i32* slotRow = encoded + HEADER + 2 * slot;
-    Touch t = {slotRow[0], manner, writes, 0, 0, 0, 0, pitch, true};
+    Touch t = {slotRow[0], manner, writes, 0, 0, 0, 0, pitch, true, loops.size <= 1};
     i64 low = (i64)slotRow[1] + part[field + 1], high = low;
     t.at = low + window.low;
     t.width = window.high - window.low;
+    const i64 across = manner == ROW ? (units - 1) * pitch : 0;
     for (const i32* loop : loops) {
       const i32* move = loop + loop_field::moves + 1;
       for (i32 n = loop[loop_field::moves]; n > 0; n--, move += loop_field::moves_integers) {
@@ -428,9 +444,9 @@ class Finder {
         if (far < 0) low += far;
         else high += far;
         if (manner == ROW && pitch > 0 && units > 0 && stride % (units * pitch)) t.even = false;
+        if (stride && (stride < 0 ? -stride : stride) < (across < 0 ? -across : across) + t.width) t.apart = false;
       }
     }
-    const i64 across = manner == ROW ? (units - 1) * pitch : 0;
     t.low = low + window.low + (across < 0 ? across : 0);
     t.high = high + window.high + (across > 0 ? across : 0);
     touches.push(t);
@@ -449,6 +465,8 @@ class Finder {
     if (a.segment != b.segment || a.high <= b.low || b.high <= a.low) return true;
     if (a.manner == FIRST_THREAD && b.manner == FIRST_THREAD) return true;
     if (same && a.manner == OWN) return true;
+    // Rows that do not meet, neither on one pass nor on two.
+    if (same && a.manner == ROW && a.apart && a.width <= (a.pitch < 0 ? -a.pitch : a.pitch)) return true;
     if (a.manner != ROW || b.manner != ROW || a.pitch != b.pitch || a.pitch <= 0 || !a.even || !b.even) return false;
     // On every pass, row r of both stands in row r of one grid of rows, as long as the two fit one row of it together.
     const i64 ring = units * a.pitch;

@@ -139,7 +139,12 @@ bool step(Run& run, const i32* start) {
         runChain(code, slots, span, scratchOf(run, code, chain_field::scratch));
         break;
       }
-      case OP_REDUCE_LAST: runReduceLast(code, slots, allOf(code[reduce_last_field::rows])); break;
+      case OP_REDUCE_LAST: {
+        // Also the rows that a loop leaves out: what is made of them may stand beside the others in one row.
+        const index rows = code[reduce_last_field::rows];
+        runReduceLast(code, slots, CREW && share ? shareOf(rows, run) : mine.of(rows));
+        break;
+      }
       case OP_REDUCE_MIDDLE:
         runReduceMiddle(code, slots, allOf((index)code[reduce_middle_field::outer] * code[reduce_middle_field::blocks]));
         break;

@@ -15,6 +15,7 @@ import { planGraph } from './6-plan.ts';
 import { emitGraph, outerScratch } from './7-emit.ts';
 import { carryStackOf, entryFloats } from './carry-stacks.ts';
 import { chainScratch, mayOverwrite } from './chains.ts';
+import { moveIntoLoops } from './into-loops.ts';
 import { assignLayouts, type Groups, type LaidOut } from './layouts.ts';
 import { Listing } from './listing.ts';
 import { pack } from './packing.ts';
@@ -29,6 +30,8 @@ import { verified, verifiedProgram } from './verification.ts';
 
 /** Rows of a step from which one contracted product per step is faster than hoisting the input's out of the loop. */
 const CONTRACT_FROM = 16;
+/** Elements of a stack that does not stay in the cache. */
+const STACKS_FROM = 1 << 18;
 /** Elements between values in io: they may be read, and whole vectors written, beyond the end of a value. */
 const SLACK = LANES;
 
@@ -60,11 +63,12 @@ export function lowerTrace(
   graph: Graph,
   { outputs, updates }: Results,
   groupsOf: (leaf: string) => number,
-  turns = false,
+  { turns = false, stacksFrom = STACKS_FROM }: { readonly turns?: boolean; readonly stacksFrom?: number } = {},
 ): Lowered {
   const simple = verified(simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM }));
   const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
-  const fused = verified(fuse(keepTouchedRows(settled.graph)));
+  const moved = verified(moveIntoLoops(keepTouchedRows(settled.graph), stacksFrom));
+  const fused = verified(fuse(moved));
   const groupsOfOutput = (i: number) => {
     if (i >= outputs.length) return groupsOf(updates[i - outputs.length]);
     // What is turned on its way out is copied in whole rows.

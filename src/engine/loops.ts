@@ -36,7 +36,8 @@ function substitute(body: Graph, from: Value, to: Value): void {
   body.outputs = body.outputs.map((v) => (v === from ? to : v));
 }
 
-function substituteParts(parts: ScanParts, from: Value, to: Value): void {
+/** Puts one value of a body in the place of another one. */
+export function substituteParts(parts: ScanParts, from: Value, to: Value): void {
   substitute(parts.body, from, to);
   for (const carry of parts.carries) if (carry.next === from) carry.next = to;
   for (const stacked of parts.stacked) if (stacked.inner === from) stacked.inner = to;
@@ -184,7 +185,8 @@ function copyConstant(graph: Graph, v: Value): Value {
   return graph.add('constant', [], v.node.attributes, [v.type], v.node.path).outputs[0];
 }
 
-function dropUnused(parts: ScanParts): void {
+/** Without the sequences, constants and nodes that nothing needs any more. */
+export function dropUnused(parts: ScanParts): void {
   const needed = inputsOf(results(parts));
   parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
   parts.constants = parts.constants.filter((c) => needed.has(c.inner));

@@ -24,7 +24,8 @@ import {
 } from './step.ts';
 
 export function machineStep(space: StateSpace, traced: Trace, options: CompileOptions): CompiledStep {
-  const laid = lowerTrace(traced.graph, traced, (key) => space.leaf(key).layout.groups, true);
+  const { stacksFrom } = options;
+  const laid = lowerTrace(traced.graph, traced, (key) => space.leaf(key).layout.groups, { turns: true, stacksFrom });
   const compiled = new Compilation(space, space.machine.traits, laid, traced);
   const loaded = checkedLoad(space, compiled, options);
   return new MachineStep(space, compiled, loaded);

@@ -90,4 +90,9 @@ export interface CompileOptions {
   readonly memoryLimit?: number;
   /** What the products of a model round their operands to; the trace reads it as `precision`. Default `float32`. */
   readonly precision?: Precision;
+  /**
+   * Elements from which a stack of all steps is not made, where the loop that takes it can make each step itself. Default 2^18: a smaller one
+   * stays in the cache, and is made faster all at once.
+   */
+  readonly stacksFrom?: number;
 }

@@ -1,6 +1,6 @@
 /** Threads: how many, what they do when a run fails, and what must not be shared out. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { Init, Segment } from '../../src/ir/kernels.ts';
+import { Init, Reduction, Segment } from '../../src/ir/kernels.ts';
 import { encodeProgram, ProgramBuilder, type Reference } from '../../src/ir/program.ts';
 import { getThreads, setThreads } from '../../src/vm/threads.ts';
 import { opFields, view } from './contract-chain.ts';
@@ -85,6 +85,34 @@ for (const candidate of candidates.filter((c) => !c.missing))
       scene.builder.emit('CHAIN', fields, { views: [wide, view(source)], ops: [opFields('NEG', 0, 1)] });
       scene.builder.emit('NEXT');
       scene.check(machine, (x) => 1e-6 * Math.max(1, Math.abs(x)));
+    });
+
+    // Passes whose results stand apart, in one place, and over one another; results of a row beside each other and with a pitch.
+    test.each([
+      [16, 10, 0],
+      [-16, 10, 0],
+      [0, 10, 0],
+      [7, 10, 0],
+      [48, 1, 4],
+      [-20, 1, 3],
+      [16, 5, 8],
+    ])('sums of the rows of a loop, moved by %i, %i beside each other', (stride, inner, dstPitch) => {
+      const [rows, passes] = [10, 6];
+      const scene = new Scene(7);
+      const values = scene.put(scene.numbers(rows * 32));
+      const total = scene.put(new Array(rows * 32).fill(0.5));
+      const room = scene.room(400);
+      const dst = scene.moving({ slot: room.slot, offset: room.offset + (stride < 0 ? 150 : 0) });
+      scene.builder.emit('LOOP', { count: passes, body: 0 }, { moves: [{ slot: dst.slot, stride }] });
+      scene.builder.emit(
+        'CHAIN',
+        { vectors: rows * 2, perRow: 2, block: 3, registers: 0, scratch: scene.scratch(0) },
+        { views: [view(total), view(values)], ops: [opFields('ADD', 0, 0, 1)] },
+      );
+      const sums = { kind: Reduction.sum, rows, cols: 31, src: total, pitch: 32, dst, inner, dstPitch };
+      scene.builder.emit('REDUCE_LAST', sums);
+      scene.builder.emit('NEXT');
+      scene.check(machine, (x) => 1e-5 * Math.max(1, Math.abs(x)));
     });
 
     /** Gathers rows and doubles them in a loop; the second step has a bad id. */

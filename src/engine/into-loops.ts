@@ -1,0 +1,262 @@
+/**
+ * Moves pointwise work into the loops that take what it makes, step by step, so that no stack of all steps is written and read for it: the
+ * derivative of a loss, of dropout, of a residual. What is summed up over the features of such steps (the loss itself) is summed in the loop
+ * too. A value that others read beside the loop is made again there, where it is one operation on what is stored anyway.
+ */
+import { sizeOf } from '../core/shape.ts';
+import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { dropUnused, substituteParts } from './loops.ts';
+import { isPointwise } from './operands.ts';
+import { copyNode, joinScan, type Mapping, mapped, readersOf, rebuild, type ScanParts, scanParts } from './rewrite.ts';
+
+/** How an operand is had within a step. */
+type Manner = 'step' | 'whole';
+
+/** A number is seen through the shapes that it is given. */
+function plain(value: Value): Value {
+  let base = value;
+  while (base.node.op === 'reshape' || base.node.op === 'broadcast') base = base.node.inputs[0];
+  return sizeOf(base.type.shape) === 1 ? base : value;
+}
+
+/** `step`: a step of it; `whole`: the same in every step; null: it cannot be had there. */
+function mannerOf(value: Value, rank: number, length: number): Manner | null {
+  const { node, type } = plain(value);
+  const { shape } = type;
+  if (shape.length < rank) return 'whole';
+  return shape[0] === length && node.op !== 'broadcast' ? 'step' : null;
+}
+
+const cheap = new Set(['add', 'sub', 'mul', 'neg', 'oneMinus', 'square']);
+
+class Moves {
+  private readonly graph: Graph;
+  private readonly readers: ReadonlyMap<Value, readonly Node[]>;
+  private readonly scan: Node;
+  /** What can be had in a step: sequences of the loop, and what is made in it. */
+  private readonly known: Set<Value>;
+  /** Nodes that are made within the loop, in an order in which they can be. */
+  readonly made = new Set<Node>();
+  /** Sums that are results of the loop. */
+  readonly sums: Node[] = [];
+
+  constructor(graph: Graph, readers: ReadonlyMap<Value, readonly Node[]>, scan: Node) {
+    this.graph = graph;
+    this.readers = readers;
+    this.scan = scan;
+    const { carries, sequences } = scanAttributes(scan);
+    this.known = new Set(scan.inputs.slice(carries, carries + sequences));
+  }
+
+  private readersOf(value: Value): readonly Node[] {
+    return this.readers.get(value) ?? [];
+  }
+
+  private isResult(value: Value): boolean {
+    return this.graph.outputs.includes(value);
+  }
+
+  /** Whether every operand of a node can be had in a step, and the node goes over the steps. */
+  private fits({ outputs: [value], inputs }: Node): boolean {
+    const { length } = scanAttributes(this.scan);
+    const { shape } = value.type;
+    return shape.length > 1 && shape[0] === length && inputs.every((v) => mannerOf(v, shape.length, length));
+  }
+
+  private steps({ outputs: [value], inputs }: Node): Value[] {
+    const { length } = scanAttributes(this.scan);
+    return inputs.filter((v) => mannerOf(v, value.type.shape.length, length) === 'step');
+  }
+
+  /** Takes in what makes the sequences, as long as that leaves no more stacks than before. */
+  takeMakers(from: number): void {
+    const { body, carries, sequences } = scanAttributes(this.scan);
+    const bodyReaders = readersOf(body.nodes);
+    const queue = this.scan.inputs.slice(carries, carries + sequences).filter((v, i) => {
+      const inner = body.inputs[carries + i];
+      // Where a product reads it, it must stand in memory anyway.
+      const onlyPointwise = (bodyReaders.get(inner) ?? []).every(isPointwise) && !body.outputs.includes(inner);
+      return onlyPointwise && this.scan.inputs.indexOf(v) === carries + i && sizeOf(v.type.shape) >= from;
+    });
+    for (let value = queue.pop(); value; value = queue.pop()) {
+      const { node } = value;
+      if (!isPointwise(node) || !this.fits(node) || this.isResult(value)) continue;
+      const others = this.readersOf(value).filter((reader) => reader !== this.scan && !this.made.has(reader));
+      const again =
+        cheap.has(node.op) && others.every(isPointwise) && this.steps(node).every((v) => !isPointwise(v.node));
+      if (others.length && !again) continue;
+      const fresh = this.steps(node).filter((v) => !this.known.has(v) && !this.staysAnyway(v));
+      if (new Set(fresh).size > 1) continue;
+      this.known.delete(value);
+      this.made.delete(node);
+      this.made.add(node);
+      for (const v of this.steps(node)) {
+        this.known.add(v);
+        queue.push(v);
+      }
+    }
+    for (const node of this.made) this.known.add(node.outputs[0]);
+  }
+
+  /** Whether a stack is in memory until after the loop, whatever the loop reads. */
+  private staysAnyway(value: Value): boolean {
+    if (value.node.op === 'input') return true;
+    const at = this.graph.nodes.indexOf(this.scan);
+    return this.isResult(value) || this.readersOf(value).some((reader) => this.graph.nodes.indexOf(reader) > at);
+  }
+
+  /** Takes in the sums over the features of what can be made in a step. */
+  takeSums(needed: ReadonlySet<Node>): void {
+    if (!this.made.size || scanAttributes(this.scan).active) return;
+    for (const node of this.graph.nodes) {
+      if (node.op !== 'sum' || needed.has(node)) continue;
+      const axes = node.attributes.axes as readonly number[];
+      const [value] = node.inputs;
+      const { length } = scanAttributes(this.scan);
+      const { shape } = value.type;
+      if (shape.length < 3 || shape[0] !== length || axes.length !== 1 || axes[0] !== shape.length - 1) continue;
+      const cone = new Set<Node>();
+      if (!this.gather(value, cone, new Set([node]))) continue;
+      for (const own of cone) this.made.add(own);
+      for (const own of cone) this.known.add(own.outputs[0]);
+      this.sums.push(node);
+    }
+  }
+
+  /** The nodes, the first ones first, that lead from what is known to a value which nothing else reads. */
+  private gather(value: Value, cone: Set<Node>, readBy: Set<Node>): boolean {
+    if (this.known.has(value)) return true;
+    const { node } = value;
+    if (!isPointwise(node) || !this.fits(node) || this.isResult(value)) return false;
+    readBy.add(node);
+    if (!this.readersOf(value).every((reader) => readBy.has(reader))) return false;
+    if (!this.steps(node).every((v) => this.gather(v, cone, readBy))) return false;
+    cone.add(node);
+    return true;
+  }
+}
+
+/** The parts of a loop with what is made in it. */
+class Rebuilt {
+  private readonly parts: ScanParts;
+  private readonly map: Mapping;
+  private readonly length: number;
+  /** Values of a step by those of all steps, and what is the same in every step. */
+  private readonly inner = new Map<Value, Value>();
+  private readonly fresh: Node[] = [];
+
+  constructor(scan: Node, map: Mapping) {
+    this.map = map;
+    this.parts = scanParts(scan, (v) => map.get(v) as Value);
+    const { length, carries } = scanAttributes(scan);
+    this.length = length;
+    this.parts.sequences.forEach(({ inner }, i) => this.inner.set(scan.inputs[carries + i], inner));
+  }
+
+  with({ made, sums }: { made: readonly Node[]; sums: readonly Node[] }): ScanParts {
+    const { parts, inner, fresh } = this;
+    for (const node of made) {
+      const [value] = node.outputs;
+      const rank = value.type.shape.length;
+      const inputs = node.inputs
+        .map(plain)
+        .map((v) => inner.get(v) ?? this.enter(v, mannerOf(v, rank, this.length) as Manner));
+      const own = this.step(node, inputs, node.attributes);
+      const before = inner.get(value);
+      if (before) substituteParts(parts, before, own);
+      inner.set(value, own);
+    }
+    for (const node of sums) {
+      const axes = (node.attributes.axes as readonly number[]).map((axis) => axis - 1);
+      const own = this.step(node, [inner.get(node.inputs[0]) as Value], { ...node.attributes, axes });
+      parts.stacked.push({ inner: own, result: node.outputs[0] });
+    }
+    const { nodes } = parts.body;
+    const [first, rest] = [true, false].map((isInput) => nodes.filter(({ op }) => (op === 'input') === isInput));
+    nodes.splice(0, nodes.length, ...first, ...fresh, ...rest);
+    dropUnused(parts);
+    return parts;
+  }
+
+  private step({ op, path, outputs: [{ type }] }: Node, inputs: Value[], attributes: Node['attributes']): Value {
+    return this.add({ op, inputs, attributes, outputs: [], path }, { ...type, shape: type.shape.slice(1) });
+  }
+
+  private add(node: Node, type: Value['type']): Value {
+    node.outputs.push({ type, node, index: 0 });
+    this.fresh.push(node);
+    return node.outputs[0];
+  }
+
+  private enter(value: Value, manner: Manner): Value {
+    const { node, type } = value;
+    const isNumber = node.op === 'constant' && !type.shape.length;
+    const [op, attributes] = isNumber ? ['constant', node.attributes] : ['input', { name: 's' }];
+    const own = this.add(
+      { op, inputs: [], attributes, outputs: [], path: node.path },
+      manner === 'step' ? { ...type, shape: type.shape.slice(1) } : type,
+    );
+    if (!isNumber)
+      this.parts[manner === 'step' ? 'sequences' : 'constants'].push({ outer: mapped(this.map, value), inner: own });
+    this.inner.set(value, own);
+    return own;
+  }
+}
+
+/** Puts what follows from some nodes behind a node that will make what they gave. */
+function delayed(nodes: readonly Node[], sums: readonly Node[], behind: Node): Node[] {
+  const at = nodes.indexOf(behind);
+  const late = new Set(sums);
+  for (const node of nodes.slice(0, at)) if (node.inputs.some((v) => late.has(v.node))) late.add(node);
+  const early = nodes.slice(0, at).filter((node) => !late.has(node));
+  return [...early, behind, ...nodes.slice(0, at).filter((node) => late.has(node)), ...nodes.slice(at + 1)];
+}
+
+/**
+ * Gives a new graph; the old one, and the bodies of its scans, must not be used again.
+ *
+ * @param from elements of a stack that is worth it
+ */
+export function moveIntoLoops(graph: Graph, from: number): Graph {
+  const readers = readersOf(graph.nodes);
+  const plans = new Map<Node, Moves>();
+  const gone = new Set<Node>();
+  for (const scan of graph.nodes.filter(({ op }) => op === 'scan')) {
+    if (scanAttributes(scan).segments) continue;
+    const moves = new Moves(graph, readers, scan);
+    moves.takeMakers(from);
+    if (!moves.made.size) continue;
+    moves.takeSums(new Set([...ancestors(scan), ...gone]));
+    plans.set(scan, moves);
+    const within = new Set<Node>([scan, ...moves.made, ...moves.sums]);
+    for (const node of moves.made)
+      if ((readers.get(node.outputs[0]) ?? []).every((reader) => within.has(reader))) gone.add(node);
+    for (const node of moves.sums) gone.add(node);
+  }
+  if (!plans.size) return graph;
+  for (const [scan, { sums }] of plans)
+    if (sums.length) graph.nodes.splice(0, graph.nodes.length, ...delayed(graph.nodes, sums, scan));
+  const place = new Map(graph.nodes.map((node, i) => [node, i]));
+  return rebuild(graph, (node, next, map) => {
+    if (gone.has(node)) return;
+    const moves = plans.get(node);
+    if (!moves) {
+      copyNode(next, node, map);
+      return;
+    }
+    const made = [...moves.made].sort((a, b) => (place.get(a) as number) - (place.get(b) as number));
+    joinScan(next, new Rebuilt(node, map).with({ made, sums: moves.sums }), map, node.path);
+  });
+}
+
+function ancestors(node: Node): Set<Node> {
+  const found = new Set<Node>();
+  const stack = [node];
+  for (let next = stack.pop(); next; next = stack.pop())
+    for (const { node: maker } of next.inputs) {
+      if (found.has(maker)) continue;
+      found.add(maker);
+      stack.push(maker);
+    }
+  return found;
+}
