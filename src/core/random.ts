@@ -65,11 +65,14 @@ function philoxWords(key0: number, key1: number, count: number, stream: number):
   return words;
 }
 
-/** Numbers in [0, 1), multiples of 2^-24, which float32 holds exactly. */
-export function philoxUniform(key0: number, key1: number, count: number, stream: number): Float32Array {
-  const words = philoxWords(key0, key1, count, stream);
-  const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) values[i] = (words[i] >>> 8) * 2 ** -24;
+/** The memory of numbers as the words that they are made of: each number then takes the place of its word. */
+const wordsOf = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Array(buffer, byteOffset, length);
+
+/** Fills `values` with numbers in [0, 1), multiples of 2^-24, which float32 holds exactly. */
+export function philoxUniform(key0: number, key1: number, stream: number, values: Float32Array): Float32Array {
+  const words = wordsOf(values);
+  philoxBlocks(words, [0, 0, stream, 0], key0, key1);
+  for (let i = 0; i < values.length; i++) values[i] = (words[i] >>> 8) * 2 ** -24;
   return values;
 }
 
@@ -122,23 +125,35 @@ export class RandomKey {
     return Int32Array.from(this.words);
   }
 
-  /** Numbers in [0, 1); the same ones as the operation `uniform` with this key and stream. */
-  uniform(count: number, stream = 0): Float32Array {
-    return philoxUniform(this.words[0], this.words[1], count, stream);
+  /**
+   * Numbers in [0, 1); the same ones as the operation `uniform` with this key and stream.
+   *
+   * @param into an array of this size that gets them. Default: a new one
+   */
+  uniform(count: number, stream = 0, into: Float32Array = new Float32Array(count)): Float32Array {
+    return philoxUniform(this.words[0], this.words[1], stream, roomFor(count, into, 'uniform'));
   }
 
-  /** Standard normal numbers, by Box and Muller from pairs of words. */
-  normal(count: number): Float32Array {
-    return new Float32Array(this.normals(count, 0));
+  /**
+   * Standard normal numbers, by Box and Muller from pairs of words.
+   *
+   * @param into an array of this size that gets them. Default: a new one
+   */
+  normal(count: number, into: Float32Array = new Float32Array(count)): Float32Array {
+    this.normals(roomFor(count, into, 'normal'), 0, Number.POSITIVE_INFINITY);
+    return into;
   }
 
-  /** Standard normal numbers, of which those beyond two standard deviations are drawn again (Keras's truncated normal). */
-  truncatedNormal(count: number): Float32Array {
-    const result = new Float32Array(count);
+  /**
+   * Standard normal numbers, of which those beyond two standard deviations are drawn again (Keras's truncated normal).
+   *
+   * @param into an array of this size that gets them. Default: a new one
+   */
+  truncatedNormal(count: number, into: Float32Array = new Float32Array(count)): Float32Array {
+    const values = roomFor(count, into, 'truncatedNormal');
     let filled = 0;
-    for (let stream = 0; filled < count; stream++)
-      for (const z of this.normals(count - filled, stream)) if (Math.abs(z) <= 2) result[filled++] = z;
-    return result;
+    for (let stream = 0; filled < count; stream++) filled += this.normals(values.subarray(filled), stream, 2);
+    return values;
   }
 
   /** Whole numbers from `low` (included) to `high` (excluded). */
@@ -162,17 +177,34 @@ export class RandomKey {
     return order;
   }
 
-  private normals(count: number, stream: number): Float64Array {
-    const words = philoxWords(this.words[0], this.words[1], count + (count % 2), stream);
-    const result = new Float64Array(count);
-    for (let i = 0; i < count; i += 2) {
+  /** Fills `values` with as many normal numbers as they have room for, less those beyond `limit`; gives how many there are. */
+  private normals(values: Float32Array, stream: number, limit: number): number {
+    const [key0, key1] = this.words;
+    const words = wordsOf(values);
+    const { length } = values;
+    philoxBlocks(words, [0, 0, stream, 0], key0, key1);
+    // The partner of the last word, where it has none here, is in its block.
+    const block = new Uint32Array(4);
+    if (length % 2) philoxBlocks(block, [Math.floor(length / 4), 0, stream, 0], key0, key1);
+    let filled = 0;
+    for (let i = 0; i < length; i += 2) {
+      const word = i + 1 < length ? words[i + 1] : block[length % 4];
       const radius = Math.sqrt(-2 * Math.log((words[i] + 1) * 2 ** -32)); // the argument is above 0 and at most 1
-      const angle = 2 * Math.PI * words[i + 1] * 2 ** -32;
-      result[i] = radius * Math.cos(angle);
-      if (i + 1 < count) result[i + 1] = radius * Math.sin(angle);
+      const angle = 2 * Math.PI * word * 2 ** -32;
+      const first = radius * Math.cos(angle);
+      const second = radius * Math.sin(angle);
+      // Both words have been read: their places, and those before, are free.
+      if (Math.abs(first) <= limit) values[filled++] = first;
+      if (i + 1 < length && Math.abs(second) <= limit) values[filled++] = second;
     }
-    return result;
+    return filled;
   }
+}
+
+function roomFor(count: number, into: Float32Array, method: string): Float32Array {
+  if (into.length !== count)
+    fail('ARGUMENT', `RandomKey.${method}: into`, `an array of ${count} numbers`, String(into.length));
+  return into;
 }
 
 /** The i-th pair of words as a number in [0, 1) of 53 bits: so fine that no whole number of 32 bits is favoured noticeably. */

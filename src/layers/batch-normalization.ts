@@ -48,7 +48,7 @@ const clippingOption = (): Option<RenormClipping | null, RenormClipping | null, 
 /** Roots of the values that another initialiser gives. */
 const rootsOf = (initializer: Initializer): Initializer => ({
   ...initializer,
-  values: (shape, key) => initializer.values(shape, key).map(Math.sqrt),
+  values: (shape, key, room) => initializer.values(shape, key, room).map(Math.sqrt),
 });
 
 /** The correction (x r + d) that lets a batch be normalised as the moving statistics would: no gradient flows through it. */

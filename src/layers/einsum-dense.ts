@@ -100,7 +100,7 @@ function biasShape(
 /** Initialisers that scale by the sizes that a weight maps between count them by letters, not by position. */
 export function withFans(initializer: Initializer, fans: readonly [number, number]): Initializer {
   if (initializer.className === 'Orthogonal' || initializer.className === 'Identity') return initializer;
-  return { ...initializer, values: (_shape, key) => initializer.values(fans, key) };
+  return { ...initializer, values: (_shape, key, room) => initializer.values(fans, key, room) };
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { fail } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
+import { ownRoom, type Room } from '../core/room.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import { closestName, plainName } from './names.ts';
 import {
@@ -28,8 +29,13 @@ export interface Initializer {
   /** Keras's class name. */
   readonly className: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Row-major values. A seed among the options stands for the key. */
-  values(shape: Shape, key: RandomKey): Float32Array;
+  /** Row-major values. A seed among the options stands for the key. @param room where they, and what is needed for them, may stand */
+  values(shape: Shape, key: RandomKey, room?: Room): Float32Array;
+  /**
+   * Throws SHAPE for a shape that it has no values for. Where there is this check, values follow from shape and key alone, and are drawn when
+   * they are first needed; without it, when the weight is made.
+   */
+  readonly check?: (shape: Shape) => void;
   readonly options: OptionTable;
 }
 
@@ -41,18 +47,27 @@ export function fansOf(shape: Shape): { fanIn: number; fanOut: number } {
   return { fanIn: shape[shape.length - 2] * field, fanOut: shape[shape.length - 1] * field };
 }
 
-type Values<T extends OptionTable> = (config: OptionsOut<T>, shape: Shape, key: RandomKey) => Float32Array;
+type Values<T extends OptionTable> = (config: OptionsOut<T>, shape: Shape, key: RandomKey, room: Room) => Float32Array;
 
-function define<const T extends OptionTable>(className: string, options: T, values: Values<T>) {
+const anyShape = () => {};
+
+function define<const T extends OptionTable>(
+  className: string,
+  options: T,
+  values: Values<T>,
+  check: (shape: Shape) => void = anyShape,
+) {
   return (given?: OptionsIn<T>): Initializer => {
     const config = parseOptions(options, given, `initializers.${className}`);
     return {
       className,
       config,
       options,
-      values(shape, key) {
+      check,
+      values(shape, key, room = ownRoom) {
+        check(shape);
         const seed = (config as { seed?: number | null }).seed;
-        return values(config, shape, typeof seed === 'number' ? RandomKey.from(seed) : key);
+        return values(config, shape, typeof seed === 'number' ? RandomKey.from(seed) : key, room);
       },
     };
   };
@@ -77,20 +92,22 @@ function varianceScaled(
   distribution: Distribution,
   shape: Shape,
   key: RandomKey,
+  room: Room,
 ): Float32Array {
   const { fanIn, fanOut } = fansOf(shape);
   const fan = mode === 'fanIn' ? fanIn : mode === 'fanOut' ? fanOut : (fanIn + fanOut) / 2;
   const variance = scale / Math.max(1, fan);
   const count = sizeOf(shape);
+  const values = room(count);
   if (distribution === 'truncatedNormal')
-    return scaled(key.truncatedNormal(count), Math.sqrt(variance) / truncatedDeviation);
-  if (distribution === 'untruncatedNormal') return scaled(key.normal(count), Math.sqrt(variance));
+    return scaled(key.truncatedNormal(count, values), Math.sqrt(variance) / truncatedDeviation);
+  if (distribution === 'untruncatedNormal') return scaled(key.normal(count, values), Math.sqrt(variance));
   const limit = Math.sqrt(3 * variance);
-  return scaled(key.uniform(count), 2 * limit, -limit);
+  return scaled(key.uniform(count, 0, values), 2 * limit, -limit);
 }
 
 const scaling = (className: string, scale: number, mode: Mode, distribution: Distribution) =>
-  define(className, seeded, (_config, shape, key) => varianceScaled(scale, mode, distribution, shape, key));
+  define(className, seeded, (_config, shape, key, room) => varianceScaled(scale, mode, distribution, shape, key, room));
 
 /** A kind of option whose words Keras writes in snake case. */
 const snakeChoice = <const T extends string>(
@@ -106,37 +123,52 @@ const snakeChoice = <const T extends string>(
 /** Every initialiser by its factory: `initializers.glorotUniform({ seed: 1 })`. */
 export const initializers = {
   /** All 0. */
-  zeros: define('Zeros', {}, (_config, shape) => new Float32Array(sizeOf(shape))),
+  zeros: define('Zeros', {}, (_config, shape, _key, room) => room(sizeOf(shape))),
   /** All 1. */
-  ones: define('Ones', {}, (_config, shape) => new Float32Array(sizeOf(shape)).fill(1)),
+  ones: define('Ones', {}, (_config, shape, _key, room) => room(sizeOf(shape)).fill(1)),
   /** All `value` (default 0). */
-  constant: define('Constant', { value: finiteNumber(0) }, ({ value }, shape) =>
-    new Float32Array(sizeOf(shape)).fill(value),
+  constant: define('Constant', { value: finiteNumber(0) }, ({ value }, shape, _key, room) =>
+    room(sizeOf(shape)).fill(value),
   ),
   /** `gain` on the diagonal of a matrix, else 0. */
-  identity: define('Identity', { gain: finiteNumber(1) }, ({ gain }, shape) => {
-    if (shape.length !== 2) fail('SHAPE', 'initializers.identity', 'a matrix', formatShape(shape));
-    const values = new Float32Array(sizeOf(shape));
-    for (let i = 0; i < Math.min(shape[0], shape[1]); i++) values[i * shape[1] + i] = gain;
-    return values;
-  }),
+  identity: define(
+    'Identity',
+    { gain: finiteNumber(1) },
+    ({ gain }, shape, _key, room) => {
+      const values = room(sizeOf(shape));
+      for (let i = 0; i < Math.min(shape[0], shape[1]); i++) values[i * shape[1] + i] = gain;
+      return values;
+    },
+    (shape) => {
+      if (shape.length !== 2) fail('SHAPE', 'initializers.identity', 'a matrix', formatShape(shape));
+    },
+  ),
   /** Uniform from `minval` (-0.05) to `maxval` (0.05). */
   randomUniform: define(
     'RandomUniform',
     { ...seeded, minval: finiteNumber(-0.05), maxval: finiteNumber(0.05) },
-    ({ minval, maxval }, shape, key) => scaled(key.uniform(sizeOf(shape)), maxval - minval, minval),
+    ({ minval, maxval }, shape, key, room) => {
+      const count = sizeOf(shape);
+      return scaled(key.uniform(count, 0, room(count)), maxval - minval, minval);
+    },
   ),
   /** Normal with `mean` (0) and `stddev` (0.05). */
   randomNormal: define(
     'RandomNormal',
     { ...seeded, mean: finiteNumber(0), stddev: finiteNumber(0.05) },
-    ({ mean, stddev }, shape, key) => scaled(key.normal(sizeOf(shape)), stddev, mean),
+    ({ mean, stddev }, shape, key, room) => {
+      const count = sizeOf(shape);
+      return scaled(key.normal(count, room(count)), stddev, mean);
+    },
   ),
   /** Normal, values beyond two deviations drawn again; `mean` (0), `stddev` (0.05) before the cut. */
   truncatedNormal: define(
     'TruncatedNormal',
     { ...seeded, mean: finiteNumber(0), stddev: finiteNumber(0.05) },
-    ({ mean, stddev }, shape, key) => scaled(key.truncatedNormal(sizeOf(shape)), stddev, mean),
+    ({ mean, stddev }, shape, key, room) => {
+      const count = sizeOf(shape);
+      return scaled(key.truncatedNormal(count, room(count)), stddev, mean);
+    },
   ),
   /** Uniform within sqrt(6 / (fanIn + fanOut)). */
   glorotUniform: scaling('GlorotUniform', 1, 'fanAvg', 'uniform'),
@@ -162,15 +194,22 @@ export const initializers = {
       ),
       ...seeded,
     },
-    ({ scale, mode, distribution }, shape, key) => varianceScaled(scale, mode, distribution, shape, key),
+    ({ scale, mode, distribution }, shape, key, room) => varianceScaled(scale, mode, distribution, shape, key, room),
   ),
   /** Orthonormal rows or columns, times `gain`: QR of a normal draw with the signs of R's diagonal. */
-  orthogonal: define('Orthogonal', { ...seeded, gain: finiteNumber(1) }, ({ gain }, shape, key) => {
-    if (shape.length < 2) fail('SHAPE', 'initializers.orthogonal', 'a weight of at least two axes', formatShape(shape));
-    const columns = shape[shape.length - 1];
-    const rows = sizeOf(shape) / (columns || 1);
-    return orthogonalMatrix(rows, columns, gain, (count) => key.normal(count));
-  }),
+  orthogonal: define(
+    'Orthogonal',
+    { ...seeded, gain: finiteNumber(1) },
+    ({ gain }, shape, key, room) => {
+      const columns = shape[shape.length - 1];
+      const rows = sizeOf(shape) / (columns || 1);
+      return orthogonalMatrix(rows, columns, gain, (count, into) => key.normal(count, into), room);
+    },
+    (shape) => {
+      if (shape.length < 2)
+        fail('SHAPE', 'initializers.orthogonal', 'a weight of at least two axes', formatShape(shape));
+    },
+  ),
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: factories differ in their options

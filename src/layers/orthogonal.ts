@@ -1,24 +1,33 @@
+import type { Room } from '../core/room.ts';
+
 /**
  * A random matrix with orthonormal columns (or rows, where it is wide), distributed evenly over all such matrices: the Q of a normal
  * draw, with the signs of R's diagonal (Mezzadri, "How to generate random matrices from the classical compact groups", 2007).
  * Gram-Schmidt in float64 on panels of four vectors, so that every number that is read is used several times; again where much of a vector was
  * taken away (Giraud and Langou, 2003). It makes the diagonal of R positive by itself, which is the same as fixing the signs.
+ *
+ * @param room makes arrays of zeros, of which the first is the result
  */
 export function orthogonalMatrix(
   rows: number,
   columns: number,
   gain: number,
-  normal: (count: number) => Float32Array,
+  normal: (count: number, into: Float32Array) => void,
+  room: Room,
 ): Float32Array {
   const length = Math.max(rows, columns);
   const count = Math.min(rows, columns);
-  const draw = normal(length * count);
+  const values = room(rows * columns);
   // Element i of vector j of the basis, column j of the tall matrix, stands at 4 i + j % 4 of panel j / 4. The last one ends in zeros.
-  const panels = Array.from({ length: Math.ceil(count / 4) }, () => new Float64Array(4 * length));
+  const { buffer, byteOffset } = room(2 * 4 * length * Math.ceil(count / 4));
+  const panels = Array.from(
+    { length: Math.ceil(count / 4) },
+    (_, p) => new Float64Array(buffer, byteOffset + p * 4 * length * 8, 4 * length),
+  );
+  normal(length * count, values);
   for (let i = 0; i < length; i++)
-    for (let j = 0; j < count; j++) panels[j >> 2][4 * i + (j & 3)] = draw[i * count + j];
+    for (let j = 0; j < count; j++) panels[j >> 2][4 * i + (j & 3)] = values[i * count + j];
   for (let j = 0; j < count; j += 4) orthogonalize(panels, j >> 2, Math.min(4, count - j));
-  const values = new Float32Array(rows * columns);
   const tall = rows >= columns;
   for (let j = 0; j < count; j++) {
     const panel = panels[j >> 2];

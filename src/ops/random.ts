@@ -14,8 +14,9 @@ const uniformOperation = defineOperation({
   },
   evaluate([key], attributes) {
     const shape = attributes.shape as Shape;
-    const words = philoxUniform(key.data[0], key.data[1], sizeOf(shape), attributes.stream as number);
-    return [{ shape, data: Float64Array.from(words) }];
+    const values = new Float32Array(sizeOf(shape));
+    philoxUniform(key.data[0], key.data[1], attributes.stream as number, values);
+    return [{ shape, data: Float64Array.from(values) }];
   },
   lower({ attributes, inputs: [key], outputs: [y], emit }) {
     const { rows, cols, pitch } = y.layout;

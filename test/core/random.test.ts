@@ -83,6 +83,36 @@ describe('RandomKey', () => {
     expect(Math.abs(moments(values).deviation - 0.8796)).toBeLessThan(0.008); // that of the truncated density
   });
 
+  it('draws the same numbers for a seed for ever', () => {
+    const own = RandomKey.from(5);
+    expect([...own.normal(5)]).toEqual(
+      [0.6612764000892639, 0.30968743562698364, 0.17690810561180115, -0.038696035742759705, 0.8087321519851685].map(
+        Math.fround,
+      ),
+    );
+    // Five of the first sixty were drawn again.
+    expect([...own.truncatedNormal(60).subarray(54)]).toEqual(
+      [
+        -0.5718059539794922, -0.645375669002533, 1.2164270877838135, -0.2843795418739319, -1.1338471174240112,
+        1.5094776153564453,
+      ].map(Math.fround),
+    );
+  });
+
+  it.each(['uniform', 'normal', 'truncatedNormal'] as const)('%s fills an array that is there', (kind) => {
+    for (const size of [0, 1, 2, 7, 1001]) {
+      const memory = new Float32Array(size + 2).fill(9);
+      const into = memory.subarray(1, size + 1);
+      const given = kind === 'uniform' ? key.uniform(size, 0, into) : key[kind](size, into);
+      expect(given).toBe(into);
+      expect([...memory]).toEqual([9, ...key[kind](size), 9]);
+    }
+    const small = new Float32Array(2);
+    expect(() => (kind === 'uniform' ? key.uniform(3, 0, small) : key[kind](3, small))).toThrow(
+      /into: expected an array of 3 numbers, received 2/,
+    );
+  });
+
   it('draws whole numbers evenly', () => {
     const values = key.integers(60_000, -2, 4);
     for (let v = -2; v < 4; v++) expect(Math.abs(values.filter((x) => x === v).length - 10_000)).toBeLessThan(400);

@@ -40,6 +40,17 @@ describe('distributions', () => {
   });
 });
 
+it.each(Object.keys(initializers))('%s draws into the room that it is given', (name) => {
+  const made: Float32Array[] = [];
+  const room = (floats: number) => {
+    made.push(new Float32Array(new ArrayBuffer(4 * floats + 64), 64, floats));
+    return made[made.length - 1];
+  };
+  const drawn = initializerOf(name, 'test').values(shape, key, room);
+  expect(drawn).toBe(made[0]);
+  expect(drawn).toEqual(initializerOf(name, 'test').values(shape, key));
+});
+
 describe('orthogonal', () => {
   it.each([[[5, 20]], [[20, 5]], [[7, 7]], [[40, 34]], [[1, 3]]])(
     '%s has orthonormal rows or columns',
@@ -55,6 +66,14 @@ describe('orthogonal', () => {
         }
     },
   );
+  it('gives the same matrix for a seed for ever', () => {
+    expect([...initializers.orthogonal({ seed: 5 }).values([3, 3], key)]).toEqual(
+      [
+        0.6510152220726013, -0.17957638204097748, 0.7375171184539795, -0.03809557855129242, 0.9626590013504028,
+        0.2680230736732483, 0.7581081390380859, 0.20258323848247528, -0.6198645830154419,
+      ].map(Math.fround),
+    );
+  });
   it('refuses vectors', () => expect(() => initializers.orthogonal().values([4], key)).toThrow(/at least two axes/));
 });
 

@@ -33,8 +33,8 @@ import {
 export function forgetBias(rest: Initializer): Initializer {
   return {
     ...rest,
-    values(shape: Shape, key) {
-      const values = rest.values(shape, key);
+    values(shape: Shape, key, room) {
+      const values = rest.values(shape, key, room);
       const units = shape[0] / 4;
       return values.fill(1, units, 2 * units);
     },
