@@ -3,6 +3,7 @@
 #include <node_api.h>
 #ifdef __linux__
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -46,6 +47,20 @@ void* allocateAligned(size_t bytes) {
   return p;
 }
 
+/** Gives the pages that lie within memory back to the system; they are zero when they are next read. An allocator keeps what is freed. */
+void giveBack(void* memory, size_t bytes) {
+#ifdef __linux__
+  static const uintptr_t page = sysconf(_SC_PAGESIZE);
+  const uintptr_t first = ((uintptr_t)memory + page - 1) / page * page, end = ((uintptr_t)memory + bytes) / page * page;
+  if (first < end) madvise((void*)first, end - first, MADV_DONTNEED);
+#endif
+}
+
+void freeAligned(void* memory, size_t bytes) {
+  giveBack(memory, bytes);
+  std::free(memory);
+}
+
 /** Arenas are kept for the next run: as many as runs went on at once, each as large as the largest that it served. */
 class ArenaPool {
  public:
@@ -66,7 +81,7 @@ class ArenaPool {
         return true;
       }
       if (!free.empty()) {
-        std::free(free.back().memory);
+        freeAligned(free.back().memory, free.back().bytes);
         free.pop_back();
       }
     }
@@ -208,7 +223,7 @@ napi_value sets(napi_env env, napi_callback_info) {
 }
 
 void freeMemory(napi_env env, void* memory, void* bytes) {
-  std::free(memory);
+  freeAligned(memory, (size_t)bytes);
   int64_t adjusted;
   napi_adjust_external_memory(env, -(int64_t)(intptr_t)bytes, &adjusted);
 }
@@ -247,6 +262,18 @@ napi_value largePages(napi_env env, napi_callback_info info) {
   const uintptr_t first = (uintptr_t)data, end = first + length * 4;
   if (type == napi_float32_array)
     adviseLargePages((char*)((first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE), (char*)(end / HUGE_PAGE * HUGE_PAGE));
+  return nullptr;
+}
+
+/** discard(array): what the array holds is lost, and its memory goes back to the system now, not when the array is collected. */
+napi_value discard(napi_env env, napi_callback_info info) {
+  size_t count = 1, length;
+  napi_value argument;
+  napi_typedarray_type type;
+  void* data;
+  CHECK(napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr));
+  CHECK(napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr));
+  if (type == napi_float32_array) giveBack(data, length * 4);
   return nullptr;
 }
 
@@ -442,7 +469,7 @@ NAPI_MODULE_INIT() {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"largePages", largePages}, {"copy", copy}, {"isFinite", isFinite},
+  } functions[] = {{"sets", sets}, {"allocate", allocate}, {"largePages", largePages}, {"discard", discard}, {"copy", copy}, {"isFinite", isFinite},
                    {"load", load}, {"runSync", runSync},   {"run", run},               {"bind", bind}};
   for (const auto& f : functions) {
     napi_value value;

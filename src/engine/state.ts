@@ -3,6 +3,7 @@
  * shape and a layout that all programs share. On the oracle a leaf is a float64 array of its own.
  */
 import { fail, UnrolledError } from '../core/errors.ts';
+import { ownRoom, type Room } from '../core/room.ts';
 import { formatShape, type Shape, sizeOf } from '../core/shape.ts';
 import type { DType, Type } from '../ir/graph.ts';
 import { floatsOf, type Layout, layoutOf } from '../ir/lower.ts';
@@ -49,11 +50,27 @@ export class StateSpace {
   /** The memory that programs run on; it moves when leaves are declared. */
   get buffer(): Float32Array {
     if (this.memory.length < this.size) {
-      const larger = this.machine.allocate(Math.max(this.size, Math.ceil(this.memory.length * 1.5)));
+      const larger = this.machine.allocate(this.size);
       larger.set(this.memory);
+      this.machine.discard?.(this.memory);
       this.memory = larger;
     }
     return this.memory;
+  }
+
+  /** Runs work that needs arrays no longer than it takes. */
+  briefly<T>(work: (room: Room) => T): T {
+    const made: Float32Array[] = [];
+    const room: Room = (floats) => {
+      const array = ownRoom(floats);
+      made.push(array);
+      return array;
+    };
+    try {
+      return work(room);
+    } finally {
+      for (const array of made) this.machine.discard?.(array);
+    }
   }
 
   /** Memory of at least so many elements for the io of a run. Two pieces are kept and grow: one runs while the next is filled. */
@@ -61,7 +78,7 @@ export class StateSpace {
     const at = this.io.findIndex((piece) => piece.length >= floats);
     if (at >= 0) return this.io.splice(at, 1)[0];
     // What is too small makes room for what is taken now.
-    this.io.pop();
+    this.drop(this.io.pop());
     return this.machine.allocate(floats);
   }
 
@@ -69,7 +86,11 @@ export class StateSpace {
   returnIo(memory: Float32Array): void {
     this.io.push(memory);
     this.io.sort((a, b) => b.length - a.length);
-    this.io.length = Math.min(this.io.length, 2);
+    if (this.io.length > 2) this.drop(this.io.pop());
+  }
+
+  private drop(memory: Float32Array | undefined): void {
+    if (memory) this.machine.discard?.(memory);
   }
 
   /** Adds a leaf of zeros. */

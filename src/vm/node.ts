@@ -21,6 +21,7 @@ interface Addon {
   sets(): [name: string, vector: number][];
   allocate(bytes: number): ArrayBuffer | null;
   largePages(array: Float32Array): void;
+  discard(array: Float32Array): void;
   load(encoded: Int32Array): Handle | [reason: string, position: number];
   runSync(
     set: number,
@@ -99,6 +100,10 @@ class NativeMachine implements Machine {
     const array = new Float32Array(floats);
     if (floats >= largeRoom) this.addon.largePages(array);
     return array;
+  }
+
+  discard(array: Float32Array): void {
+    this.addon.discard(array);
   }
 
   load(encoded: Int32Array): LoadedProgram {

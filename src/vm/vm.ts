@@ -64,6 +64,8 @@ export interface Machine {
   run(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): Promise<void>;
   /** The same at once, on the calling thread. */
   runSync(program: LoadedProgram, state: Float32Array, io: Float32Array, options: RunOptions): void;
+  /** Gives the memory of an array that nobody reads or writes any more back to the system at once; what it held is lost. Missing where only the collector can. */
+  discard?(array: Float32Array): void;
   /** An array for large results. Missing where `new Float32Array` does as well. */
   room?(floats: number): Float32Array;
   /** Copies 32-bit elements between arrays of one kind. Missing where the host has nothing faster than a loop. */

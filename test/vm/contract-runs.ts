@@ -162,6 +162,21 @@ export function runContract(open: () => Machine): void {
       if (fused !== undefined && !process.env.UNROLLED_ADDON) expect(out[16]).toBe(fused ? 2 ** -24 : 0);
     });
 
+    test('memory that was discarded can be written again, and what stands beside it stays', () => {
+      const machine = open();
+      // Pages go back; an array need not begin or end with one.
+      const memory = machine.allocate(300_000).fill(1);
+      const middle = memory.subarray(1001, 290_003);
+      for (const array of [middle, machine.allocate(0), machine.allocate(3), new Float32Array(100_000).fill(2)]) {
+        machine.discard?.(array);
+        array.fill(5);
+        expect(array.every((x) => x === 5)).toBe(true);
+      }
+      memory.forEach((x, i) => {
+        if (x !== (i >= 1001 && i < 290_003 ? 5 : 1)) throw new Error(`element ${i} is ${x}`);
+      });
+    });
+
     test.each(['run', 'runSync'] as const)('%s: many steps, each on its own io', async (how) => {
       const machine = open();
       const program = machine.load(encodeProgram(accumulator()));
