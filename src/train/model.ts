@@ -5,6 +5,7 @@
 import type { NdArray } from '../core/array.ts';
 import { fail, UnrolledError } from '../core/errors.ts';
 import { RandomKey } from '../core/random.ts';
+import type { Room } from '../core/room.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
 import type { Layer, OpenShape } from '../layers/layer.ts';
 import type { ApplyOptions, SymbolicInput, SymbolicTensor } from '../layers/symbolic.ts';
@@ -116,10 +117,12 @@ export class Model<Output extends NdArray | NdArray[] = NdArray> implements Trai
   private place(network: Network): void {
     refuseLargeWeights(network, this.memoryLimit);
     const key = RandomKey.from(this.seed).split('weights');
-    takingMemory(network, () => {
-      for (const { path, spec } of network.weights)
-        this.session.declare(path, spec.shape, spec.groups, spec.initializer.values(spec.shape, key.split(path)));
-    });
+    for (const { path, spec } of network.weights) {
+      const { shape, groups, initializer } = spec;
+      const draw = (room?: Room) => takingMemory(network, () => initializer.values(shape, key.split(path), room));
+      initializer.check?.(shape);
+      this.session.declare(path, shape, groups, initializer.check ? draw : draw());
+    }
     if (this.architecture.className === 'Functional') shareWeights(this.session, network);
     if (this.layer) shareNested(this.session, this.layer, network);
     this.network = network;

@@ -1,8 +1,9 @@
 /**
- * Where a model's values live and its steps run. Until the first run the values are plain arrays; then the machine is opened and they move
- * into its memory. Runs of one model follow each other; several models do not wait for each other.
+ * Where a model's values live and its steps run. Until the first run the values are plain arrays, or not drawn yet; then the machine is opened
+ * and they get their places in its memory. Runs of one model follow each other; several models do not wait for each other.
  */
 import { fail } from '../core/errors.ts';
+import { ownRoom, type Room } from '../core/room.ts';
 import { type Shape, sizeOf } from '../core/shape.ts';
 import {
   type CompiledStep,
@@ -23,10 +24,21 @@ import type { SharedValue, ValueHolder } from './shared-weights.ts';
 
 export type Values = Float32Array | Float64Array;
 
+/** What a value starts with: its numbers, one for all of them, or what draws them when they are first needed. */
+type Initial = Values | number | ((room: Room) => Values);
+
 interface Declaration {
   readonly shape: Shape;
   readonly groups: number;
-  values: Values;
+  /** Until the value has its place in the machine's memory. */
+  initial: Initial;
+}
+
+function initialValues({ shape, initial }: Declaration, room: Room): Values {
+  if (typeof initial === 'function') return initial(room);
+  if (typeof initial !== 'number') return initial;
+  const { buffer, byteOffset } = room(2 * sizeOf(shape));
+  return new Float64Array(buffer, byteOffset, sizeOf(shape)).fill(initial);
 }
 
 /** Compiled steps that a model keeps: enough for the lengths of a bucketed data set, few enough that memory stays flat. */
@@ -47,6 +59,8 @@ export class Session {
   private readonly open: () => Promise<Machine>;
   private readonly memoryLimit: number | undefined;
   private readonly declared = new Map<string, Declaration>();
+  /** Those without a place in the machine's memory: none while a step runs. */
+  private readonly unplaced = new Set<string>();
   private readonly steps = new Map<string, CompiledStep>();
   private space: StateSpace | null = null;
   private tail: Promise<unknown> = Promise.resolve();
@@ -70,17 +84,16 @@ export class Session {
   }
 
   /** Adds a value. */
-  declare(name: string, shape: Shape, groups = 1, values?: Values): void {
+  declare(name: string, shape: Shape, groups = 1, initial: Initial = 0): void {
     this.requireRest(name);
-    const declaration = { shape, groups, values: values ?? new Float32Array(sizeOf(shape)) };
-    this.declared.set(name, declaration);
-    if (this.space) this.move(this.space, name, declaration);
+    this.declared.set(name, { shape, groups, initial });
+    this.unplaced.add(name);
   }
 
   /** Takes a value away; its room is used again. */
   remove(name: string): void {
     this.requireRest(name);
-    if (this.declared.delete(name)) this.space?.remove(name);
+    if (this.declared.delete(name) && !this.unplaced.delete(name)) this.space?.remove(name);
   }
 
   has(name: string): boolean {
@@ -144,8 +157,11 @@ export class Session {
     this.requireRest(name);
     const value = this.shared.get(name);
     if (value) this.fetch(name, value);
-    if (this.space) return this.space.get(name);
-    return (this.declared.get(name) as Declaration).values.slice();
+    if (this.space && !this.unplaced.has(name)) return this.space.get(name);
+    const declaration = this.declared.get(name) as Declaration;
+    const values = initialValues(declaration, ownRoom);
+    if (typeof declaration.initial === 'function') declaration.initial = values;
+    return values.slice();
   }
 
   set(name: string, values: Values): void {
@@ -157,8 +173,8 @@ export class Session {
 
   private write(name: string, values: Values): void {
     const declaration = this.declared.get(name) as Declaration;
-    if (this.space) this.space.set(name, values);
-    else declaration.values = values.slice();
+    if (this.space && !this.unplaced.has(name)) this.space.set(name, values);
+    else declaration.initial = values.slice();
   }
 
   /** Throws STATE while a step runs: values must not be touched then. */
@@ -173,19 +189,23 @@ export class Session {
       );
   }
 
-  private move(space: StateSpace, name: string, { shape, groups, values }: Declaration): void {
-    space.declare(name, shape, { groups });
-    space.set(name, values);
-    (this.declared.get(name) as Declaration).values = new Float32Array(0);
+  /** Gives what has none its place in the machine's memory: all of it at once, so that the memory is made once. */
+  private place(space: StateSpace): StateSpace {
+    const placed = [...this.unplaced].map((name) => ({ name, declaration: this.declared.get(name) as Declaration }));
+    for (const { name, declaration } of placed)
+      if (!space.has(name)) space.declare(name, declaration.shape, { groups: declaration.groups });
+    for (const { name, declaration } of placed) {
+      // What has just got its place is zero.
+      if (declaration.initial !== 0) space.briefly((room) => space.set(name, initialValues(declaration, room)));
+      declaration.initial = 0;
+      this.unplaced.delete(name);
+    }
+    return space;
   }
 
   private async attached(): Promise<StateSpace> {
-    if (!this.space) {
-      const space = new StateSpace(await this.open());
-      for (const [name, declaration] of this.declared) this.move(space, name, declaration);
-      this.space = space;
-    }
-    return this.space;
+    this.space ??= new StateSpace(await this.open());
+    return this.place(this.space);
   }
 
   /** One piece of work at a time. */
@@ -220,7 +240,7 @@ export class Session {
 
   /** The compiled step of a key at once, also while another one runs; null where the machine is not open yet. Its state must be declared. */
   prepareNow(key: string, trace: (builder: StepBuilder) => TracedStep): CompiledStep | null {
-    return this.space && this.stepIn(this.space, key, trace);
+    return this.space && this.stepIn(this.place(this.space), key, trace);
   }
 
   /** Runs a step once for every feed, in one hand-over. */
@@ -235,6 +255,7 @@ export class Session {
 
   private async whileRunning<T>(work: () => Promise<T>): Promise<T> {
     for (const [name, value] of this.shared) this.fetch(name, value);
+    if (this.space) this.place(this.space);
     // While it is trained, a model writes its weights; else it reads them.
     if (this.claimed !== null) for (const name of this.shared.keys()) this.own(name);
     this.running++;

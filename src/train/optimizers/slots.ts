@@ -1,5 +1,5 @@
 /** Where the values of an optimizer are kept, what they start with, and how Keras orders them. */
-import { type Shape, sizeOf } from '../../core/shape.ts';
+import type { Shape } from '../../core/shape.ts';
 import { camelToSnake } from '../../layers/names.ts';
 import type { Network } from '../network.ts';
 import type { Session } from '../session.ts';
@@ -48,8 +48,7 @@ export function slotLeaves(optimizer: Optimizer, weights: readonly OptimizedWeig
 export function declareSlots(session: Session, optimizer: Optimizer, weights: readonly OptimizedWeight[]): void {
   for (const { leaf, shape, groups, initial, weight } of slotLeaves(optimizer, weights)) {
     if (session.has(leaf)) continue;
-    const values = initial === 'weight' ? session.get(weight) : new Float64Array(sizeOf(shape)).fill(initial);
-    session.declare(leaf, shape, groups, values);
+    session.declare(leaf, shape, groups, initial === 'weight' ? session.get(weight) : initial);
   }
 }
 
