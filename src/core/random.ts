@@ -12,7 +12,10 @@ import { fail } from './errors.ts';
  */
 function philoxBlocks(
   words: Uint32Array,
-  [first, c1, c2, c3]: ArrayLike<number> & Iterable<number>,
+  first: number,
+  c1: number,
+  c2: number,
+  c3: number,
   key0: number,
   key1: number,
 ): void {
@@ -55,13 +58,13 @@ function philoxBlocks(
 
 /** One block: replaces the counter's four words by four random ones under the two words of the key. */
 export function philox(counter: Uint32Array, key0: number, key1: number): void {
-  philoxBlocks(counter, counter, key0, key1);
+  philoxBlocks(counter, counter[0], counter[1], counter[2], counter[3], key0, key1);
 }
 
 /** The first `count` words of a stream: word i is word i % 4 of the block with the counter (floor(i / 4), 0, stream, 0). */
 function philoxWords(key0: number, key1: number, count: number, stream: number): Uint32Array {
   const words = new Uint32Array(count);
-  philoxBlocks(words, [0, 0, stream, 0], key0, key1);
+  philoxBlocks(words, 0, 0, stream, 0, key0, key1);
   return words;
 }
 
@@ -71,7 +74,7 @@ const wordsOf = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Arra
 /** Fills `values` with numbers in [0, 1), multiples of 2^-24, which float32 holds exactly. */
 export function philoxUniform(key0: number, key1: number, stream: number, values: Float32Array): Float32Array {
   const words = wordsOf(values);
-  philoxBlocks(words, [0, 0, stream, 0], key0, key1);
+  philoxBlocks(words, 0, 0, stream, 0, key0, key1);
   for (let i = 0; i < values.length; i++) values[i] = (words[i] >>> 8) * 2 ** -24;
   return values;
 }
@@ -182,10 +185,10 @@ export class RandomKey {
     const [key0, key1] = this.words;
     const words = wordsOf(values);
     const { length } = values;
-    philoxBlocks(words, [0, 0, stream, 0], key0, key1);
+    philoxBlocks(words, 0, 0, stream, 0, key0, key1);
     // The partner of the last word, where it has none here, is in its block.
     const block = new Uint32Array(4);
-    if (length % 2) philoxBlocks(block, [Math.floor(length / 4), 0, stream, 0], key0, key1);
+    if (length % 2) philoxBlocks(block, Math.floor(length / 4), 0, stream, 0, key0, key1);
     let filled = 0;
     for (let i = 0; i < length; i += 2) {
       const word = i + 1 < length ? words[i + 1] : block[length % 4];

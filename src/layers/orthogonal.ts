@@ -18,49 +18,73 @@ export function orthogonalMatrix(
   const length = Math.max(rows, columns);
   const count = Math.min(rows, columns);
   const values = room(rows * columns);
-  // Element i of vector j of the basis, column j of the tall matrix, stands at 4 i + j % 4 of panel j / 4. The last one ends in zeros.
   const { buffer, byteOffset } = room(2 * 4 * length * Math.ceil(count / 4));
   const panels = Array.from(
     { length: Math.ceil(count / 4) },
     (_, p) => new Float64Array(buffer, byteOffset + p * 4 * length * 8, 4 * length),
   );
   normal(length * count, values);
-  for (let i = 0; i < length; i++)
-    for (let j = 0; j < count; j++) panels[j >> 2][4 * i + (j & 3)] = values[i * count + j];
-  for (let j = 0; j < count; j += 4) orthogonalize(panels, j >> 2, Math.min(4, count - j));
-  const tall = rows >= columns;
-  for (let j = 0; j < count; j++) {
-    const panel = panels[j >> 2];
-    for (let i = 0; i < length; i++) values[tall ? i * columns + j : j * columns + i] = gain * panel[4 * i + (j & 3)];
+  spread(values, panels, count);
+  for (let p = 0; p < panels.length; p++) {
+    leavePanels(panels, p);
+    for (let k = 0; k < Math.min(4, count - 4 * p); k++) finishVector(panels, p, k);
   }
+  const [along, across] = rows >= columns ? [columns, 1] : [1, columns];
+  for (let j = 0; j < count; j++) gather(panels[j >> 2], j & 3, gain, values, j * across, along);
   return values;
 }
 
-/** Makes the vectors of a panel orthonormal to those of all panels before, and to each other. */
-function orthogonalize(panels: readonly Float64Array[], at: number, vectors: number): void {
+/** Element i of vector j of the basis, column j of the tall matrix, goes to 4 i + j % 4 of panel j / 4. The last one ends in zeros. */
+function spread(tall: Float32Array, panels: readonly Float64Array[], count: number): void {
+  for (let j = 0; j < count; j++) {
+    const panel = panels[j >> 2];
+    for (let at = j & 3, from = j; at < panel.length; at += 4, from += count) panel[at] = tall[from];
+  }
+}
+
+/** Writes vector k of a panel. */
+function gather(
+  panel: Float64Array,
+  k: number,
+  gain: number,
+  values: Float32Array,
+  first: number,
+  stride: number,
+): void {
+  for (let at = k, to = first; at < panel.length; at += 4, to += stride) values[to] = gain * panel[at];
+}
+
+/** Takes the components along all panels before out of a panel. */
+function leavePanels(panels: readonly Float64Array[], at: number): void {
   const panel = panels[at];
-  const all = Array.from({ length: vectors }, (_, k) => k);
-  for (let pass = 0; pass < 4; pass++) {
-    const before = all.map((k) => squareOf(panel, k));
+  for (let pass = 0, isDone = false; pass < 4 && !isDone; pass++) {
+    const [a, b, c, d] = [squareOf(panel, 0), squareOf(panel, 1), squareOf(panel, 2), squareOf(panel, 3)];
     for (let t = 0; t < at; t++) {
       takeAway(panels[t], 0, panel);
       takeAway(panels[t], 2, panel);
     }
     // What is left of a vector that has lost most of itself is not orthogonal enough yet.
-    if (all.every((k) => squareOf(panel, k) >= 0.5 * before[k])) break;
+    isDone =
+      squareOf(panel, 0) >= 0.5 * a &&
+      squareOf(panel, 1) >= 0.5 * b &&
+      squareOf(panel, 2) >= 0.5 * c &&
+      squareOf(panel, 3) >= 0.5 * d;
   }
-  for (const k of all) {
-    for (let pass = 0; pass < 4; pass++) {
-      const before = squareOf(panel, k);
-      for (let j = 0; j < k; j++) takeAwayOne(panel, j, panel, k);
-      if (squareOf(panel, k) >= 0.5 * before) break;
-      // What went here leaves a larger share of what the panels before still have in it.
-      for (let t = 0; t < at; t++) for (let j = 0; j < 4; j++) takeAwayOne(panels[t], j, panel, k);
-    }
-    const square = squareOf(panel, k);
-    const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
-    for (let i = k; i < panel.length; i += 4) panel[i] *= scale;
+}
+
+/** Makes vector k of a panel orthogonal to those before it in the panel, and of length 1. */
+function finishVector(panels: readonly Float64Array[], at: number, k: number): void {
+  const panel = panels[at];
+  for (let pass = 0; pass < 4; pass++) {
+    const before = squareOf(panel, k);
+    for (let j = 0; j < k; j++) takeAwayOne(panel, j, panel, k);
+    if (squareOf(panel, k) >= 0.5 * before) break;
+    // What went here leaves a larger share of what the panels before still have in it.
+    for (let t = 0; t < at; t++) for (let j = 0; j < 4; j++) takeAwayOne(panels[t], j, panel, k);
   }
+  const square = squareOf(panel, k);
+  const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+  for (let i = k; i < panel.length; i += 4) panel[i] *= scale;
 }
 
 function squareOf(panel: Float64Array, k: number): number {
