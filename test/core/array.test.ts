@@ -49,6 +49,8 @@ describe('NdArray.from', () => {
   });
 
   it('rounds to the type', () => {
+    expect(NdArray.from([[0.1], [2.5]], [2], 'float64').data).toEqual(Float64Array.of(0.1, 2.5));
+    expect(NdArray.from([[7], [-3]], [2], 'int32').data).toEqual(Int32Array.of(7, -3));
     expect(NdArray.from([0.1], [1], 'float64').data[0]).toBe(0.1);
     expect(NdArray.from([0.1]).data[0]).toBe(Math.fround(0.1));
   });
