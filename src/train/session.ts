@@ -37,6 +37,7 @@ interface Declaration {
 function initialValues({ shape, initial }: Declaration, room: Room): Values {
   if (typeof initial === 'function') return initial(room);
   if (typeof initial !== 'number') return initial;
+  if (initial === 0) return room(sizeOf(shape));
   const { buffer, byteOffset } = room(2 * sizeOf(shape));
   return new Float64Array(buffer, byteOffset, sizeOf(shape)).fill(initial);
 }

@@ -75,6 +75,9 @@ class NativeProgram implements LoadedProgram {
 /** Floats from which memory in large pages is faster to write to. */
 const largeRoom = 1 << 20;
 
+/** Floats from which an array has pages that are worth a call. */
+const worthDiscarding = 1 << 14;
+
 class NativeMachine implements Machine {
   readonly traits: MachineTraits;
   private readonly addon: Addon;
@@ -103,7 +106,7 @@ class NativeMachine implements Machine {
   }
 
   discard(array: Float32Array): void {
-    this.addon.discard(array);
+    if (array.length >= worthDiscarding) this.addon.discard(array);
   }
 
   load(encoded: Int32Array): LoadedProgram {
