@@ -35,17 +35,14 @@ export function compileStep(
   trace: (builder: StepBuilder) => TracedStep,
   options: CompileOptions = {},
 ): CompiledStep {
-  const traced = traceStep(
-    name,
-    (key) => {
-      const leaf = space.leaf(key);
-      return { type: leaf.type, groups: leaf.layout.groups };
-    },
-    trace,
-    options.precision,
-  );
+  const leafOf = (key: string) => {
+    const leaf = space.leaf(key);
+    return { type: leaf.type, groups: leaf.layout.groups };
+  };
+  const traceOnce = () => traceStep(name, leafOf, trace, options.precision);
+  const traced = traceOnce();
   verifyGraph(traced.graph);
-  const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options);
+  const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options, traceOnce);
   const sizes = [...traced.inputs].map(([key, { type }]) => [key, sizeOf(type.shape)] as const);
   const checked = (feeds: readonly Feed[]) => {
     for (const feed of feeds) checkFeed(name, sizes, feed);

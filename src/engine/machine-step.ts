@@ -23,12 +23,21 @@ import {
   type StagedFeeds,
 } from './step.ts';
 
-export function machineStep(space: StateSpace, traced: Trace, options: CompileOptions): CompiledStep {
-  const { stacksFrom } = options;
+/** @param trace makes the trace once more */
+export function machineStep(
+  space: StateSpace,
+  traced: Trace,
+  options: CompileOptions,
+  trace: () => Trace,
+): CompiledStep {
+  const compiled = compileTrace(space, traced, options);
+  checkPlan(compiled, options);
+  return new MachineStep(space, compiled, () => compileTrace(space, trace(), options));
+}
+
+function compileTrace(space: StateSpace, traced: Trace, { stacksFrom }: CompileOptions): Compilation {
   const laid = lowerTrace(traced.graph, traced, (key) => space.leaf(key).layout.groups, { turns: true, stacksFrom });
-  const compiled = new Compilation(space, space.machine.traits, laid, traced);
-  const loaded = checkedLoad(space, compiled, options);
-  return new MachineStep(space, compiled, loaded);
+  return new Compilation(space, space.machine.traits, laid, traced);
 }
 
 /** Throws MEMORY for a plan that is larger than the limit, or than what a program can address. */
@@ -36,15 +45,6 @@ export function checkPlan({ name, plan, program }: Compilation, options: Compile
   const total = plan.arenaBytes + plan.ioBytes + plan.stateBytes;
   const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
   if (total > limit || program.arena > 0x7fffffff) refuse(name, total, limit);
-}
-
-function checkedLoad(space: StateSpace, compiled: Compilation, options: CompileOptions): () => LoadedProgram {
-  checkPlan(compiled, options);
-  let program: LoadedProgram | null = null;
-  return () => {
-    program ??= space.machine.load(encodeProgram(compiled.program));
-    return program;
-  };
 }
 
 function refuse(name: string, bytes: number, limit: number): never {
@@ -56,36 +56,48 @@ function refuse(name: string, bytes: number, limit: number): never {
 }
 
 /** A place in io with how it is written and read. */
-interface Access extends Port {
+interface Access extends Omit<Port, 'value'> {
+  readonly size: number;
   readonly isInteger: boolean;
   readonly blocks: Blocks | null;
 }
 
-const accessOf = (port: Port): Access => ({
+/** Without the value, which would keep its graph. */
+const accessOf = ({ value: { type }, ...port }: Port): Access => ({
   ...port,
-  isInteger: port.value.type.dtype === 'i32',
-  blocks: blocksOf(port.value.type.shape, port.layout, port.timeMajor),
+  size: sizeOf(type.shape),
+  isInteger: type.dtype === 'i32',
+  blocks: blocksOf(type.shape, port.layout, port.timeMajor),
 });
 
 const nowhere: Destinations = () => null;
 
+/** Models keep the steps of many shapes: nothing is held of the graph and what else has been compiled from. */
 class MachineStep implements CompiledStep {
   readonly plan: Plan;
   private readonly space: StateSpace;
-  private readonly compiled: Compilation;
-  private readonly program: () => LoadedProgram;
+  private readonly compileAgain: () => Compilation;
+  /** Encoded until the first run. */
+  private loaded: LoadedProgram | Int32Array;
+  private readonly ioFloats: number;
   private readonly writesState: boolean;
   private readonly inputs: readonly Access[];
   private readonly outputs: readonly Access[];
 
-  constructor(space: StateSpace, compiled: Compilation, program: () => LoadedProgram) {
+  constructor(space: StateSpace, compiled: Compilation, compileAgain: () => Compilation) {
     this.space = space;
-    this.compiled = compiled;
-    this.program = program;
+    this.compileAgain = compileAgain;
+    this.loaded = encodeProgram(compiled.program);
+    this.ioFloats = compiled.ioFloats;
     this.plan = compiled.plan;
     this.writesState = compiled.graph.outputs.length > compiled.outputs.length;
     this.inputs = compiled.inputs.map(accessOf);
     this.outputs = compiled.outputs.map(accessOf);
+  }
+
+  private get program(): LoadedProgram {
+    if (this.loaded instanceof Int32Array) this.loaded = this.space.machine.load(this.loaded);
+    return this.loaded;
   }
 
   run(feeds: readonly Feed[]): Promise<Result[]> {
@@ -93,13 +105,13 @@ class MachineStep implements CompiledStep {
   }
 
   stage(feeds: readonly Feed[]): StagedFeeds {
-    const io = this.space.takeIo(this.compiled.ioFloats * feeds.length);
+    const io = this.space.takeIo(this.ioFloats * feeds.length);
     this.pack(io, feeds);
     return {
       run: async (late = [], into = nowhere) => {
         this.pack(io, late);
         const { machine, buffer } = this.space;
-        await machine.run(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
+        await machine.run(this.program, buffer, this.used(io, feeds.length), this.options(feeds.length));
         return this.results(io, feeds.length, into);
       },
       discard: () => this.space.returnIo(io),
@@ -107,25 +119,25 @@ class MachineStep implements CompiledStep {
   }
 
   runSync(feeds: readonly Feed[]): Result[] {
-    const io = this.space.takeIo(this.compiled.ioFloats * feeds.length);
+    const io = this.space.takeIo(this.ioFloats * feeds.length);
     this.pack(io, feeds);
     const { machine, buffer } = this.space;
-    machine.runSync(this.program(), buffer, this.used(io, feeds.length), this.options(feeds.length));
+    machine.runSync(this.program, buffer, this.used(io, feeds.length), this.options(feeds.length));
     return this.results(io, feeds.length, nowhere);
   }
 
   /** The part of a piece of io that a run needs: what a worker is sent. */
   private used(io: Float32Array, steps: number): Float32Array {
-    return io.subarray(0, this.compiled.ioFloats * steps);
+    return io.subarray(0, this.ioFloats * steps);
   }
 
   explain(): string {
-    const { graph, program, arena, plan } = this.compiled;
-    return [printGraph(graph), printProgram(program), describeMemory(arena, plan)].join('\n\n');
+    const { graph, program, arena } = this.compileAgain();
+    return [printGraph(graph), printProgram(program), describeMemory(arena, this.plan)].join('\n\n');
   }
 
   private options(steps: number) {
-    return { ioStride: this.compiled.ioFloats, steps, writesState: this.writesState };
+    return { ioStride: this.ioFloats, steps, writesState: this.writesState };
   }
 
   /** Writes what the feeds have to its place. */
@@ -133,7 +145,7 @@ class MachineStep implements CompiledStep {
     const integers = new Int32Array(io.buffer, io.byteOffset, io.length);
     for (let step = 0; step < feeds.length; step++) {
       const feed = feeds[step];
-      const at = step * this.compiled.ioFloats;
+      const at = step * this.ioFloats;
       for (const input of this.inputs) {
         const value = feed[input.name];
         if (value !== undefined) this.write(value, input, input.isInteger ? integers : io, at + input.offset);
@@ -168,7 +180,7 @@ class MachineStep implements CompiledStep {
     const results: Result[] = [];
     for (let step = 0; step < steps; step++) {
       const result: Result = {};
-      const at = step * this.compiled.ioFloats;
+      const at = step * this.ioFloats;
       for (const output of this.outputs) {
         const memory = output.isInteger ? integers : io;
         const place = into(step, output.name, output.isInteger ? 'int32' : 'float32');
@@ -182,8 +194,7 @@ class MachineStep implements CompiledStep {
   }
 
   private resultOf(output: Access, memory: Elements, at: number): Result[string] {
-    const { value, layout, blocks, isInteger } = output;
-    const size = sizeOf(value.type.shape);
+    const { size, layout, blocks, isInteger } = output;
     const data = isInteger ? new Int32Array(size) : new Float32Array(size);
     if (size === 1) data[0] = memory[at];
     else if (blocks) this.read(output, memory, at, { data, size: blocks.logical[0], first: 0, rows: null });
