@@ -3,7 +3,7 @@
  * not load too.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -49,6 +49,16 @@ describe('the import of the package', () => {
 
   it('loads no host of the machine, no worker and no command line', () => {
     expect(files.filter((path) => /^src\/(cli\/|vm\/(node|wasm|wasm-instance|worker)\.ts)/.test(path))).toEqual([]);
+  });
+
+  it('is of files that V8 keeps with one byte a character, without the docs', () => {
+    const folder = join(root, 'dist/bundle');
+    if (!existsSync(folder)) return;
+    for (const name of readdirSync(folder)) {
+      const text = readFileSync(join(folder, name), 'latin1');
+      expect(text.match(/[^\0-\x7f]/)?.index, name).toBeUndefined();
+      expect(text.includes('/**'), name).toBe(false);
+    }
   });
 
   it('makes Node load nothing that the import of an empty module does not', () => {
