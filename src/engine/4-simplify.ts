@@ -11,20 +11,10 @@ import { broadcastTo, concat, reshape } from '../ops/shape.ts';
 import { slidingSum } from '../ops/sliding-product.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { leaveOutMaskedRows } from './active-rows.ts';
+import { CommonSubexpressions } from './common-subexpressions.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
-import {
-  copyNode,
-  joinScan,
-  type Mapping,
-  mapped,
-  Numbering,
-  readersOf,
-  rebuild,
-  scanParts,
-  tensorOf,
-  usedNodes,
-} from './rewrite.ts';
-import { type Candidate, everywhere, numbers, type Rule } from './rule.ts';
+import { joinScan, type Mapping, mapped, readersOf, rework, scanParts, tensorOf, usedNodes } from './rewrite.ts';
+import { type Candidate, everywhere, numbered, numbers, on, type Rule } from './rule.ts';
 import { behindPointwise, transposeRules } from './transposes.ts';
 
 /** The operand itself where it has the shape of the result. */
@@ -34,13 +24,14 @@ const whole = (t: Tensor, c: Candidate) => (sameShape(t.shape, c.outputs[0].type
 const chosen = (t: Tensor, c: Candidate) =>
   whole(t, c) ?? (everywhere(t) === null ? null : broadcastTo(t, c.outputs[0].type.shape));
 
-function dropNeutral(c: Candidate, value: number, sides: readonly number[]): Tensor | null {
-  for (const i of sides) if (everywhere(c.x[i]) === value) return whole(c.x[1 - i], c);
-  return null;
-}
+const dropNeutral = (value: number, sides: readonly number[]): Rule =>
+  on(numbered, (c) => {
+    for (const i of sides) if (everywhere(c.x[i]) === value) return whole(c.x[1 - i], c);
+    return null;
+  });
 
 /** Two boxes with zeros around them that make up the whole between them, as the gradients of two slices do. */
-function joinPadded(c: Candidate): Tensor | null {
+const joinPadded = on(['pad'], (c) => {
   const pads = c.x.map((t) => t.value.node);
   if (pads.some((n) => n.op !== 'pad')) return null;
   const [a, b] = pads.map((n) => ({ before: numbers(n, 'before'), after: numbers(n, 'after') }));
@@ -52,9 +43,9 @@ function joinPadded(c: Candidate): Tensor | null {
   const meet = [a, b][second].before[axis] === boxes[first].shape[axis] && [a, b][second].after[axis] === 0;
   const fits = [a, b][first].before[axis] === 0 && boxes[0].shape[axis] + boxes[1].shape[axis] === shape[axis];
   return axis >= 0 && onlyAxis && meet && fits ? concat([boxes[first], boxes[second]], axis) : null;
-}
+});
 
-const fold: Rule = (c) => {
+const fold = on(['constant'], (c) => {
   const operation = operationOf(c.op);
   if (!c.x.every((t) => t.value.node.op === 'constant')) return null;
   if (sizeOf(c.outputs[0].type.shape) > 64) return null;
@@ -63,26 +54,26 @@ const fold: Rule = (c) => {
     c.attributes,
   );
   return constant(c.graph, data, shape, c.outputs[0].type.dtype);
-};
+});
 
 /** What is the same number everywhere stays one number. */
-const foldEverywhere: Rule = (c) => {
+const foldEverywhere = on(numbered, (c) => {
   const values = c.x.map(everywhere);
   const { pointwise } = operationOf(c.op);
   if (!pointwise || values.some((v) => v === null) || c.x.every((t) => t.value.node.op === 'constant')) return null;
   const [x, y = 0, z = 0] = values as number[];
   const { dtype, shape } = c.outputs[0].type;
   return broadcastTo(constant(c.graph, pointwise.formula(x, y, z), [], dtype), shape);
-};
+});
 
 /** A pointwise operation broadcasts by itself: operands need not be broadcast, where another one has the shape of the result. */
-const unbroadcast: Rule = (c) => {
+const unbroadcast = on(['broadcast'], (c) => {
   const shape = c.outputs[0].type.shape;
   const isBroadcast = (t: Tensor) => t.value.node.op === 'broadcast';
   if (!c.x.some(isBroadcast) || !c.x.some((t) => !isBroadcast(t) && sameShape(t.shape, shape))) return null;
   const operands = c.x.map((t) => (isBroadcast(t) ? tensorOf(c.graph, t.value.node.inputs[0]) : t));
   return apply(operationOf(c.op), operands, c.attributes)[0];
-};
+});
 
 /** A reduction over several runs of axes is one reduction for each; the machine has one for the last axis and one for a run before it. */
 const splitReduction =
@@ -102,32 +93,29 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   // Of pointwise operations.
   '*': [fold, foldEverywhere, unbroadcast, behindPointwise],
   add: [
-    (c) => dropNeutral(c, 0, [0, 1]), // x + 0 -> x
-    (c) => {
+    dropNeutral(0, [0, 1]), // x + 0 -> x
+    on(['neg'], (c) => {
       const at = c.x.findIndex((t) => t.value.node.op === 'neg');
       return at < 0 ? null : sub(c.x[1 - at], tensorOf(c.graph, c.x[at].value.node.inputs[0]));
-    }, // x + -y -> x - y
+    }), // x + -y -> x - y
     joinPadded, // pad(x, behind) + pad(y, in front) -> concat(x, y)
   ],
   sub: [
-    (c) => dropNeutral(c, 0, [1]), // x - 0 -> x
-    (c) => (everywhere(c.x[0]) === 1 && whole(c.x[1], c) ? oneMinus(c.x[1]) : null), // 1 - x
+    dropNeutral(0, [1]), // x - 0 -> x
+    on(numbered, (c) => (everywhere(c.x[0]) === 1 && whole(c.x[1], c) ? oneMinus(c.x[1]) : null)), // 1 - x
   ],
-  mul: [(c) => dropNeutral(c, 1, [0, 1])], // x * 1 -> x
-  div: [(c) => dropNeutral(c, 1, [1])], // x / 1 -> x
-  neg: [(c) => (c.x[0].value.node.op === 'neg' ? tensorOf(c.graph, c.x[0].value.node.inputs[0]) : null)], // --x -> x
+  mul: [dropNeutral(1, [0, 1])], // x * 1 -> x
+  div: [dropNeutral(1, [1])], // x / 1 -> x
+  neg: [on(['neg'], (c) => tensorOf(c.graph, c.x[0].value.node.inputs[0]))], // --x -> x
   select: [
     (c) => (c.x[1].value === c.x[2].value ? whole(c.x[1], c) : null), // c ? x : x -> x
-    (c) => (everywhere(c.x[0]) === 1 ? chosen(c.x[1], c) : null), // 1 ? x : y -> x
-    (c) => (everywhere(c.x[0]) === 0 ? chosen(c.x[2], c) : null), // 0 ? x : y -> y
+    on(numbered, (c) => (everywhere(c.x[0]) === 1 ? chosen(c.x[1], c) : null)), // 1 ? x : y -> x
+    on(numbered, (c) => (everywhere(c.x[0]) === 0 ? chosen(c.x[2], c) : null)), // 0 ? x : y -> y
   ],
   stopGradient: [(c) => c.x[0]], // after differentiation it means nothing
   reshape: [
     (c) => (sameShape(c.x[0].shape, numbers(c, 'shape')) ? c.x[0] : null), // to the same shape
-    (c) =>
-      c.x[0].value.node.op === 'reshape'
-        ? reshape(tensorOf(c.graph, c.x[0].value.node.inputs[0]), numbers(c, 'shape'))
-        : null, // reshape(reshape(x)) -> reshape(x)
+    on(['reshape'], (c) => reshape(tensorOf(c.graph, c.x[0].value.node.inputs[0]), numbers(c, 'shape'))), // reshape(reshape(x)) -> reshape(x)
   ],
   broadcast: [(c) => (sameShape(c.x[0].shape, c.outputs[0].type.shape) ? c.x[0] : null)],
   slidingProduct: [(c) => slidingSum(c.x[0], c.x[1], c.attributes)], // -> x[o1..] k1 + x[o2..] k2 + ...
@@ -135,43 +123,55 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   max: [splitReduction('max')],
   min: [splitReduction('min')],
   concat: [
-    (c) => {
+    on(['split'], (c) => {
       const { node } = c.x[0].value;
       const all =
         node.op === 'split' && node.outputs.length === c.x.length && node.attributes.axis === c.attributes.axis;
       return all && c.x.every((t, i) => t.value === node.outputs[i]) ? tensorOf(c.graph, node.inputs[0]) : null;
-    }, // concat(split(x)) -> x
+    }), // concat(split(x)) -> x
   ],
   split: [
-    (c) => {
+    on(['concat'], (c) => {
       const { node } = c.x[0].value;
       const fits =
-        node.op === 'concat' &&
         node.attributes.axis === c.attributes.axis &&
         node.inputs.length === c.outputs.length &&
         node.inputs.every((v, i) => sameShape(v.type.shape, c.outputs[i].type.shape));
       return fits ? node.inputs.map((v) => tensorOf(c.graph, v)) : null;
-    }, // split(concat(xs)) -> xs
+    }), // split(concat(xs)) -> xs
   ],
 };
 
-const rulesByOp = new Map<string, readonly Rule[]>();
+/** The rules for an operation, and what must have made one of its operands for any of them to apply; null: whatever it is. */
+interface RuleList {
+  readonly rules: readonly Rule[];
+  readonly operands: ReadonlySet<string> | null;
+}
 
-/** The rules for an operation; none for most. */
-function rulesOf(op: string): readonly Rule[] {
+const rulesByOp = new Map<string, RuleList>();
+
+function rulesOf(op: string): RuleList {
   let list = rulesByOp.get(op);
   if (!list) {
-    list = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? []), ...(transposeRules[op] ?? [])];
+    const all = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? []), ...(transposeRules[op] ?? [])];
+    const bound = all.every((rule) => rule.operands);
+    list = { rules: all, operands: bound ? new Set(all.flatMap((rule) => rule.operands as string[])) : null };
     rulesByOp.set(op, list);
   }
   return list;
 }
 
-function rewriteNode(c: Candidate, list: readonly Rule[]): readonly Tensor[] | null {
+function rewriteNode(graph: Graph, { op, inputs, attributes, outputs }: Node): readonly Tensor[] | null {
+  const { rules: list, operands } = rulesOf(op);
+  if (operands && !inputs.some((v) => operands.has(v.node.op))) return null;
+  const before = graph.nodes.length;
+  const candidate: Candidate = { graph, op, x: inputs.map((v) => tensorOf(graph, v)), attributes, outputs };
   for (const rule of list) {
-    const result = rule(c);
+    if (rule.operands && !inputs.some((v) => rule.operands?.includes(v.node.op))) continue;
+    const result = rule(candidate);
     if (result) return Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
   }
+  graph.nodes.length = before;
   return null;
 }
 
@@ -191,41 +191,26 @@ class Pass {
   }
 
   run(graph: Graph): Graph {
-    const numbering = new Numbering();
-    const known = new Map<string, Node>();
     const used = usedNodes(graph);
-    const readers = readersOf(used);
     const results = new Set(graph.outputs);
-    const next = rebuild(graph, (node, target, map) => {
-      if (node.op === 'scan')
-        return this.scan(
-          node,
-          target,
-          map,
-          (v) => readers.has(v) || results.has(v),
-          (v) => readers.get(v) ?? [],
-        );
-      const before = target.nodes.length;
-      const list = rulesOf(node.op);
-      const x = list.length ? node.inputs.map((v) => tensorOf(target, mapped(map, v))) : [];
-      const { op, attributes, outputs } = node;
-      const rewritten = list.length ? rewriteNode({ graph: target, op, x, attributes, outputs }, list) : null;
-      if (rewritten) {
+    const common = new CommonSubexpressions();
+    let readers: Map<Value, Node[]> | null = null;
+    const next = rework(
+      graph,
+      (node, target, map) => {
+        if (node.op === 'scan') {
+          readers ??= readersOf(used);
+          return this.scan(node, target, map, readers, results);
+        }
+        const instead = rewriteNode(target, node)?.map((t) => t.value) ?? common.find(node)?.outputs;
+        if (!instead) return true;
         this.changed = true;
-        node.outputs.forEach((v, i) => map.set(v, rewritten[i].value));
-        return;
-      }
-      target.nodes.length = before;
-      const copy = copyNode(target, node, map);
-      const key = numbering.key(copy);
-      const same = known.get(key);
-      if (same) {
-        target.nodes.pop();
-        node.outputs.forEach((v, i) => map.set(v, same.outputs[i]));
-        this.changed = true;
-      } else known.set(key, copy);
-    });
-    if (usedNodes(next).size < next.nodes.filter((n) => n.op !== 'input').length) this.changed = true;
+        node.outputs.forEach((v, i) => map.set(v, instead[i]));
+        return false;
+      },
+      used,
+    );
+    if (hasUnused(next)) this.changed = true;
     return next;
   }
 
@@ -233,16 +218,16 @@ class Pass {
     node: Node,
     graph: Graph,
     map: Mapping,
-    isUsed: (v: Value) => boolean,
-    readersOf: LoopContext['readersOf'],
-  ): void {
+    readers: ReadonlyMap<Value, readonly Node[]>,
+    outputs: ReadonlySet<Value>,
+  ): boolean {
     const given = scanAttributes(node).body;
     const outside = this.changed;
     this.changed = false;
     const body = settled.has(given) ? given : this.run(given);
     const isSettled = !this.changed;
     this.changed ||= outside;
-    const parts = scanParts({ ...node, attributes: { ...node.attributes, body } }, (v) => mapped(map, v));
+    const parts = scanParts({ ...node, attributes: { ...node.attributes, body } });
     const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
     const before = sizes();
     const context: LoopContext = {
@@ -250,9 +235,9 @@ class Pass {
       parts,
       after: [],
       aliases: [],
-      isUsed,
-      readersOf,
-      isSame: (before, now) => map.get(before) === now,
+      isUsed: (v) => readers.has(v) || outputs.has(v),
+      readersOf: (v) => readers.get(v) ?? [],
+      isSame: (before, now) => mapped(map, before) === now,
     };
     prune(context);
     const pruned = before !== sizes();
@@ -267,7 +252,14 @@ class Pass {
     else if (isSettled && !pruned) settled.add(body);
     if (parts.carries.length || parts.stacked.length) joinScan(graph, parts, map, node.path);
     for (const finish of [...context.after, ...context.aliases]) finish(map);
+    return false;
   }
+}
+
+/** Whether a graph has nodes, other than its inputs, that no output needs. */
+function hasUnused(graph: Graph): boolean {
+  const used = usedNodes(graph);
+  return graph.nodes.some((node) => node.op !== 'input' && !used.has(node));
 }
 
 /** Gives a new graph; the old one, and the bodies of its scans, must not be used again. */

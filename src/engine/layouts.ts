@@ -6,7 +6,7 @@
  */
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { chainShape, isIndexed, operandKind } from './operands.ts';
-import { joinScan, type Mapping, mapped, readersOf, rebuild, scanParts } from './rewrite.ts';
+import { readersOf, rework } from './rewrite.ts';
 
 /** Groups of every value of the graph and of the bodies of its scans; 1 where there is no entry. */
 export type Groups = Map<Value, number>;
@@ -16,16 +16,42 @@ export interface LaidOut {
   readonly groups: Groups;
 }
 
-/** `updates` gives the leaf that an output is written to. */
+/** `updates` gives the leaf that an output is written to. The old graph must not be used again. */
 export function assignLayouts(graph: Graph, leafOfOutput: (index: number) => number | null): LaidOut {
   const groups: Groups = new Map();
-  const given = (node: Node) => (node.attributes.groups as number | undefined) ?? 1;
-  const next = new Layouter(groups, new Map(), graph, given).graph(graph);
+  for (const v of graph.inputs) {
+    const given = v.node.attributes.groups as number | undefined;
+    if (given !== undefined && given > 1) groups.set(v, given);
+  }
+  const wishes: Wishes = new Map();
+  new Layouter({ groups, along: new Map(), wishes }, graph).run();
+  const next = wishes.size ? withRelayouts(graph, groups, wishes) : graph;
   next.outputs = next.outputs.map((v, i) => {
     const wanted = leafOfOutput(i);
     return wanted === null ? v : relayout(next, groups, v, wanted);
   });
   return { graph: next, groups };
+}
+
+/** The groups that nodes want of their inputs (null: any), where one has others; for a scan, the first are those of its new carries too. */
+type Wishes = Map<Node, readonly (number | null)[]>;
+
+function withRelayouts(graph: Graph, groups: Groups, wishes: Wishes): Graph {
+  return rework(graph, (node, next) => {
+    const wanted = wishes.get(node);
+    // One value may be an operand twice, each time in another order.
+    const change = (v: Value, i: number) => relayout(next, groups, v, wanted?.[i] ?? groups.get(v) ?? 1);
+    if (wanted) node.inputs = node.inputs.map(change);
+    if (node.op === 'scan') {
+      const { body: old, carries } = scanAttributes(node);
+      const body = withRelayouts(old, groups, wishes);
+      if (wanted)
+        for (let i = 0; i < carries; i++)
+          body.outputs[i] = relayout(body, groups, body.outputs[i], wanted[i] as number);
+      node.attributes = { ...node.attributes, body };
+    }
+    return true;
+  });
 }
 
 function relayout(graph: Graph, groups: Groups, value: Value, wanted: number): Value {
@@ -38,76 +64,62 @@ function relayout(graph: Graph, groups: Groups, value: Value, wanted: number): V
 const lastAxis = (v: Value) => v.type.shape.length - 1;
 const cols = (v: Value) => v.type.shape[lastAxis(v)] ?? 1;
 
-class Layouter {
-  private readonly groups: Groups;
+interface Orders {
+  readonly groups: Groups;
   /** Groups of the columns that a packed right-hand side is multiplied with: its k axis follows their order. */
-  private readonly along: Groups;
+  readonly along: Groups;
+  readonly wishes: Wishes;
+}
+
+/** Finds the groups of all values of a graph, those of its inputs given. */
+class Layouter {
+  private readonly orders: Orders;
+  private readonly graph: Graph;
   private readonly readers: Map<Value, Node[]>;
-  private readonly inputGroups: (node: Node) => number;
   /** For a body: whether the reader outside of an output takes it interleaved. */
   private readonly outputAccepts: (index: number, parts: number) => boolean;
 
-  constructor(
-    groups: Groups,
-    along: Groups,
-    old: Graph,
-    inputGroups: (node: Node) => number,
-    outputAccepts: (index: number, parts: number) => boolean = () => false,
-  ) {
-    this.groups = groups;
-    this.along = along;
-    this.inputGroups = inputGroups;
+  constructor(orders: Orders, graph: Graph, outputAccepts: (index: number, parts: number) => boolean = () => false) {
+    this.orders = orders;
+    this.graph = graph;
     this.outputAccepts = outputAccepts;
-    this.readers = readersOf(old.nodes);
+    this.readers = readersOf(graph.nodes);
   }
 
-  graph(old: Graph): Graph {
-    const next = rebuild(
-      old,
-      (node, target, map) => this.node(node, target, map, old),
-      (node, copy) => {
-        this.give(copy.outputs[0], this.inputGroups(node));
-        this.give(node.outputs[0], this.inputGroups(node));
-        const k = this.along.get(node.outputs[0]);
-        if (k) this.along.set(copy.outputs[0], k);
-      },
-    );
-    return next;
+  run(): void {
+    for (const node of this.graph.nodes) {
+      if (node.op === 'scan') this.scan(node);
+      else if (node.op !== 'input') this.node(node);
+    }
   }
 
   private of(v: Value): number {
-    return this.groups.get(v) ?? 1;
+    return this.orders.groups.get(v) ?? 1;
   }
 
   private give(v: Value, g: number): void {
-    if (g > 1) this.groups.set(v, g);
-    else this.groups.delete(v);
+    if (g > 1) this.orders.groups.set(v, g);
+    else this.orders.groups.delete(v);
   }
 
-  private node(node: Node, graph: Graph, map: Mapping, old: Graph): void {
-    if (node.op === 'scan') return this.scan(node, graph, map, old);
-    const inputs = node.inputs.map((v) => mapped(map, v));
-    const wanted = this.wanted(node, inputs);
-    const fixed = inputs.map((v, i) =>
-      wanted.inputs[i] === null ? v : relayout(graph, this.groups, v, wanted.inputs[i] as number),
-    );
-    // One value may be an operand twice, each time in another order.
-    const types = node.outputs.map((v) => v.type);
-    const copy = graph.add(node.op, fixed, node.attributes, types, node.path);
-    node.outputs.forEach((v, i) => {
-      map.set(v, copy.outputs[i]);
-      const g = wanted.output(v, old);
-      this.give(v, g);
-      this.give(copy.outputs[i], g);
-    });
-    if (node.op === 'pack') for (const v of [node.outputs[0], copy.outputs[0]]) this.along.set(v, this.alongOf(node));
+  private wish(node: Node, wanted: readonly (number | null)[], isMet: boolean): void {
+    if (isMet) this.orders.wishes.delete(node);
+    else this.orders.wishes.set(node, wanted);
+  }
+
+  private areMet(node: Node, wanted: readonly (number | null)[]): boolean {
+    return node.inputs.every((v, i) => (wanted[i] ?? null) === null || wanted[i] === this.of(v));
+  }
+
+  private node(node: Node): void {
+    const { inputs, output } = this.wanted(node, node.inputs);
+    this.wish(node, inputs, this.areMet(node, inputs));
+    for (const v of node.outputs) this.give(v, output(v));
+    if (node.op === 'pack') this.orders.along.set(node.outputs[0], this.alongOf(node));
   }
 
   /** The groups that a node needs of its inputs (null: any) and gives to its outputs. */
-  private wanted(
-    node: Node,
-    x: readonly Value[],
-  ): { inputs: (number | null)[]; output: (v: Value, old: Graph) => number } {
+  private wanted(node: Node, x: readonly Value[]): { inputs: (number | null)[]; output: (v: Value) => number } {
     const keep = x.length ? this.of(x[0]) : 1;
     const any = { inputs: x.map(() => null), output: () => keep };
     const plain = { inputs: x.map(() => 1), output: () => 1 };
@@ -118,7 +130,7 @@ class Layouter {
       case 'product': {
         const packedAt = node.attributes.segments as number;
         const g = this.of(x[packedAt]);
-        const k = this.along.get(x[packedAt]) ?? 1;
+        const k = this.orders.along.get(x[packedAt]) ?? 1;
         const start = node.attributes.init === 'zero' ? -1 : packedAt + 1;
         return {
           inputs: x.map((_, i) => (i < packedAt ? k : i === packedAt ? null : i === start ? g : 1)),
@@ -136,8 +148,8 @@ class Layouter {
         if (node.attributes.axis !== last) return plain;
         return {
           ...plain,
-          output: (v, old) =>
-            this.accepts(v, x.length, old) && cols(x[0]) > 1 && x.every((p) => cols(p) === cols(x[0])) ? x.length : 1,
+          output: (v) =>
+            this.accepts(v, x.length) && cols(x[0]) > 1 && x.every((p) => cols(p) === cols(x[0])) ? x.length : 1,
         };
       case 'transpose':
         return (node.attributes.perm as number[])[last] === last ? any : plain;
@@ -170,10 +182,10 @@ class Layouter {
   }
 
   /** Whether all that reads a concatenation of equal parts can take it interleaved. */
-  private accepts(value: Value, parts: number, graph: Graph): boolean {
+  private accepts(value: Value, parts: number): boolean {
     if (parts < 2) return false;
-    for (let i = 0; i < graph.outputs.length; i++)
-      if (graph.outputs[i] === value && !this.outputAccepts(i, parts)) return false;
+    const { outputs } = this.graph;
+    for (let i = 0; i < outputs.length; i++) if (outputs[i] === value && !this.outputAccepts(i, parts)) return false;
     return (this.readers.get(value) ?? []).every((node) => {
       const positions = node.inputs.flatMap((v, i) => (v === value ? [i] : []));
       if (node.op === 'product') {
@@ -192,41 +204,35 @@ class Layouter {
   }
 
   private alongOfPacked(packed: Value): number {
-    return packed.node.op === 'pack' ? this.alongOf(packed.node) : (this.along.get(packed) ?? 1);
+    return packed.node.op === 'pack' ? this.alongOf(packed.node) : (this.orders.along.get(packed) ?? 1);
   }
 
-  private scan(node: Node, graph: Graph, map: Mapping, old: Graph): void {
+  private scan(node: Node): void {
     const { body, carries, held = [] } = scanAttributes(node);
-    const outer = node.inputs.map((v) => this.of(mapped(map, v)));
+    const outer = node.inputs.map((v) => this.of(v));
     const isZero = (v: Value) => v.node.op === 'broadcast' || v.node.op === 'constant';
-    const accepts = (i: number, parts: number) => i >= carries && this.accepts(node.outputs[i], parts, old);
+    const accepts = (i: number, parts: number) => i >= carries && this.accepts(node.outputs[i], parts);
+    const inner = new Layouter(this.orders, body, accepts);
     const layOut = () => {
-      const positions = new Map(body.inputs.map((v, i) => [v.node, i]));
       body.inputs.forEach((v, i) => {
-        const k = this.along.get(mapped(map, node.inputs[i]));
-        if (k) this.along.set(v, k);
+        this.give(v, outer[i]);
+        const k = this.orders.along.get(node.inputs[i]);
+        if (k) this.orders.along.set(v, k);
       });
-      const inner = new Layouter(this.groups, this.along, body, (n) => outer[positions.get(n) as number] ?? 1, accepts);
-      return inner.graph(body);
+      inner.run();
     };
-    let laid = layOut();
+    layOut();
     // A carry that starts at zero takes the order that its step gives it.
-    for (let i = 0; i < carries; i++) if (isZero(node.inputs[i])) outer[i] = this.of(laid.outputs[i]);
-    laid = layOut();
+    for (let i = 0; i < carries; i++) if (isZero(node.inputs[i])) outer[i] = this.of(body.outputs[i]);
+    layOut();
     // What is added to a value in rows that are left out stands in its order.
     for (let k = 0; k < held.length; k += 2)
-      outer[held[k + 1]] = held[k] < carries ? outer[held[k]] : this.of(laid.outputs[held[k]]);
-    if (held.length) laid = layOut();
-    const parts = scanParts({ ...node, attributes: { ...node.attributes, body: laid } }, (v) => mapped(map, v));
-    parts.carries.forEach((carry, i) => {
-      carry.init = relayout(graph, this.groups, carry.init, outer[i]);
-      carry.next = relayout(laid, this.groups, carry.next, outer[i]);
-    });
-    parts.sequences.forEach((s, i) => {
-      if (held.some((v, k) => k % 2 && v === carries + i))
-        s.outer = relayout(graph, this.groups, s.outer, outer[carries + i]);
-    });
-    const made = joinScan(graph, parts, map, node.path);
-    scanAttributes(made).body.outputs.forEach((v, i) => this.give(made.outputs[i], this.of(v)));
+      outer[held[k + 1]] = held[k] < carries ? outer[held[k]] : this.of(body.outputs[held[k]]);
+    if (held.length) layOut();
+    const isHeld = (i: number) => held.some((v, k) => k % 2 && v === i);
+    const wanted = outer.map((g, i) => (i < carries || isHeld(i) ? g : null));
+    const areNextMet = wanted.every((g, i) => i >= carries || g === this.of(body.outputs[i]));
+    this.wish(node, wanted, areNextMet && this.areMet(node, wanted));
+    node.outputs.forEach((v, i) => this.give(v, i < carries ? outer[i] : this.of(body.outputs[i])));
   }
 }

@@ -32,7 +32,8 @@ export interface LoopContext {
 }
 
 function substitute(body: Graph, from: Value, to: Value): void {
-  for (const node of body.nodes) node.inputs = node.inputs.map((v) => (v === from ? to : v));
+  for (const node of body.nodes)
+    if (node.inputs.includes(from)) node.inputs = node.inputs.map((v) => (v === from ? to : v));
   body.outputs = body.outputs.map((v) => (v === from ? to : v));
 }
 

@@ -53,6 +53,7 @@ export function isIndexed({ attributes }: Node, operand: number): boolean {
 
 /** `same`: element by element; `scalar`: one element; `row`: a vector for every row; `column`: one element per row. */
 export function operandKind(operand: Shape, result: Shape): 'same' | 'scalar' | 'row' | 'column' | 'other' {
+  if (sameShape(operand, result)) return 'same';
   const size = sizeOf(operand);
   const cols = result[result.length - 1] ?? 1;
   const last = operand[operand.length - 1] ?? 1;

@@ -53,7 +53,7 @@ export function cutPrepared(graph: Graph, groups: Groups, isParameter: (name: st
 
   const prepare = new Graph(`${graph.name} weights`);
   const first: Mapping = new Map();
-  const needed = usedNodes(Object.assign(new Graph(''), { outputs: [...border] }));
+  const needed = usedNodes(graph, [...border]);
   for (const node of graph.nodes)
     if (needed.has(node))
       copyInto(prepare, first, node, node.op === 'input' ? { ...node.attributes, kind: 'io' } : node.attributes);

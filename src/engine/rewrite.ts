@@ -1,43 +1,73 @@
-/** Rebuilding graphs: every phase that changes one makes a new one, node by node, and drops what nothing uses. */
-import { type Attribute, type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+/**
+ * Rewriting graphs. A phase walks over a graph in its order and gives a new one; what nothing uses is dropped. `rework` keeps the nodes that stay,
+ * so that a phase costs what it changes; `rebuild` copies all of them.
+ */
+import { type Attributes, addOutput, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { Tensor } from '../ops/tensor.ts';
 
-/** Values of the old graph to values of the new one. */
+/** Values of the old graph to values of the new one; what has no entry stays what it is. */
 export type Mapping = Map<Value, Value>;
 
 export function mapped(map: Mapping, value: Value): Value {
-  return map.get(value) as Value;
+  return map.get(value) ?? value;
+}
+
+/** Gives a node its mapped inputs. */
+export function moveInputs(node: Node, map: Mapping): void {
+  if (!map.size) return;
+  const { inputs } = node;
+  for (let i = 0; i < inputs.length; i++)
+    if (map.has(inputs[i])) {
+      node.inputs = inputs.map((v) => mapped(map, v));
+      return;
+    }
+}
+
+/**
+ * A graph of the nodes that are used, whose inputs follow what stands for them. The old graph must not be used again.
+ *
+ * @param visit whether a node stays; else it has mapped its outputs to what takes its place
+ */
+export function rework(
+  graph: Graph,
+  visit: (node: Node, next: Graph, map: Mapping) => boolean,
+  used: ReadonlySet<Node> = usedNodes(graph),
+): Graph {
+  const next = new Graph(graph.name);
+  const map: Mapping = new Map();
+  for (const node of graph.nodes) {
+    if (node.op !== 'input') {
+      if (!used.has(node)) continue;
+      moveInputs(node, map);
+      next.path = node.path;
+      if (!visit(node, next, map)) continue;
+    }
+    next.nodes.push(node);
+  }
+  next.inputs.push(...graph.inputs);
+  next.outputs = graph.outputs.map((v) => mapped(map, v));
+  next.path = '';
+  return next;
 }
 
 /** Copies a node into a graph with its inputs mapped. */
 export function copyNode(graph: Graph, node: Node, map: Mapping, attributes: Attributes = node.attributes): Node {
-  const types = node.outputs.map((v) => v.type);
-  const copy = graph.add(
-    node.op,
-    node.inputs.map((v) => mapped(map, v)),
-    attributes,
-    types,
-    node.path,
-  );
-  node.outputs.forEach((v, i) => map.set(v, copy.outputs[i]));
+  const copy: Node = { op: node.op, inputs: [], attributes, outputs: [], path: node.path };
+  for (const v of node.inputs) copy.inputs.push(mapped(map, v));
+  for (const v of node.outputs) map.set(v, addOutput(copy, v.type));
+  graph.nodes.push(copy);
   return copy;
 }
 
 /** A rebuild: `visit` maps the outputs of every node that is still used, most often by `copyNode`. */
-export function rebuild(
-  graph: Graph,
-  visit: (node: Node, graph: Graph, map: Mapping) => void,
-  onInput: (node: Node, copy: Node) => void = () => undefined,
-): Graph {
+export function rebuild(graph: Graph, visit: (node: Node, graph: Graph, map: Mapping) => void): Graph {
   const next = new Graph(graph.name);
   const map: Mapping = new Map();
   const used = usedNodes(graph);
   for (const node of graph.nodes) {
     next.path = node.path;
-    if (node.op === 'input') {
-      const copy = copyNode(next, node, map);
-      onInput(node, copy);
-    } else if (used.has(node)) visit(node, next, map);
+    if (node.op === 'input') copyNode(next, node, map);
+    else if (used.has(node)) visit(node, next, map);
   }
   for (const v of graph.inputs) next.inputs.push(mapped(map, v));
   next.outputs = graph.outputs.map((v) => mapped(map, v));
@@ -53,24 +83,20 @@ export function cloneGraph(graph: Graph): Graph {
   });
 }
 
-/** Nodes that an output needs. */
-export function usedNodes(graph: Graph): Set<Node> {
+/** Nodes that some outputs need. */
+export function usedNodes(graph: Graph, outputs: readonly Value[] = graph.outputs): Set<Node> {
   const used = new Set<Node>();
-  const stack = graph.outputs.map((v) => v.node);
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (used.has(node)) continue;
-    used.add(node);
-    for (const input of node.inputs) stack.push(input.node);
-  }
+  for (const v of outputs) used.add(v.node);
+  const { nodes } = graph;
+  for (let i = nodes.length - 1; i >= 0; i--) if (used.has(nodes[i])) for (const v of nodes[i].inputs) used.add(v.node);
   return used;
 }
 
 /** How often each value is read by nodes and outputs of the graph. */
 export function useCounts(graph: Graph): Map<Value, number> {
   const counts = new Map<Value, number>();
-  const count = (v: Value) => counts.set(v, (counts.get(v) ?? 0) + 1);
-  for (const node of graph.nodes) node.inputs.forEach(count);
-  graph.outputs.forEach(count);
+  for (const node of graph.nodes) for (const v of node.inputs) counts.set(v, (counts.get(v) ?? 0) + 1);
+  for (const v of graph.outputs) counts.set(v, (counts.get(v) ?? 0) + 1);
   return counts;
 }
 
@@ -88,55 +114,6 @@ export function readersOf(nodes: Iterable<Node>): Map<Value, Node[]> {
 
 export function tensorOf(graph: Graph, value: Value): Tensor {
   return new Tensor(graph, value);
-}
-
-/** The text of attributes, which copies of a node share. */
-const attributeTexts = new WeakMap<Attributes, string>();
-
-/** Numbers for values and objects, for keys of common subexpressions. */
-export class Numbering {
-  private readonly numbers = new Map<object, number>();
-  of(x: object): number {
-    let n = this.numbers.get(x);
-    if (n === undefined) {
-      n = this.numbers.size;
-      this.numbers.set(x, n);
-    }
-    return n;
-  }
-  /** Equal for nodes that compute the same. */
-  key(node: Node): string {
-    let inputs = '';
-    for (const v of node.inputs) inputs += `${this.of(v)},`;
-    return `${node.op}(${inputs}){${this.attributes(node.attributes)}}`;
-  }
-  private attributes(attributes: Attributes): string {
-    const known = attributeTexts.get(attributes);
-    if (known !== undefined) return known;
-    const entries = Object.entries(attributes);
-    const text = entries.map(([k, v]) => `${k}:${this.attribute(v)}`).join();
-    // Numbers of objects are good for this numbering alone.
-    const isNumbered = ([, v]: [string, Attribute]) =>
-      v instanceof Graph || (v instanceof Float64Array && v.length > SHORT_DATA);
-    if (!entries.some(isNumbered)) attributeTexts.set(attributes, text);
-    return text;
-  }
-  private attribute(value: Attribute): string {
-    if (value instanceof Graph) return `#${this.of(value)}`;
-    if (value instanceof Float64Array)
-      return value.length <= SHORT_DATA ? `f${Array.from(value, hex).join()}` : `#${this.of(value)}`;
-    return JSON.stringify(value) ?? 'undefined';
-  }
-}
-
-/** Elements up to which constants are compared by their values. */
-const SHORT_DATA = 16;
-const scratch = new BigUint64Array(1);
-const scratchFloat = new Float64Array(scratch.buffer);
-/** Keeps -0 and 0 apart, and NaN equal to itself. */
-function hex(x: number): string {
-  scratchFloat[0] = x;
-  return scratch[0].toString(16);
 }
 
 /** A scan with parts changed; keeps inputs, body and attributes consistent. `held`: inputs of the body that are added in rows left out. */

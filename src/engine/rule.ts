@@ -12,8 +12,18 @@ export interface Candidate {
   readonly outputs: readonly Value[];
 }
 
-/** What takes the place of the node's outputs; null: the rule does not apply. */
-export type Rule = (c: Candidate) => Tensor | readonly Tensor[] | null;
+export interface Rule {
+  /** What takes the place of the node's outputs; null: the rule does not apply. */
+  (c: Candidate): Tensor | readonly Tensor[] | null;
+  /** The operations of which one must have made an operand: without it the rule does not apply, and need not be asked. */
+  readonly operands?: readonly string[];
+}
+
+/** A rule for what works on results of some operations. */
+export const on = (operands: readonly string[], rule: Rule): Rule => Object.assign(rule, { operands });
+
+/** What may be known to hold one number everywhere. */
+export const numbered = ['constant', 'broadcast', 'reshape'];
 
 export const numbers = (c: Pick<Node, 'attributes'>, key: string) => c.attributes[key] as readonly number[];
 

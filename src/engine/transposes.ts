@@ -14,7 +14,7 @@ import { broadcastTo, concat, pad, reshape, reverse, slice, split, transpose } f
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
 import { isPointwise } from './operands.ts';
 import { tensorOf } from './rewrite.ts';
-import { type Candidate, everywhere, numbers, type Rule } from './rule.ts';
+import { type Candidate, everywhere, numbers, on, type Rule } from './rule.ts';
 
 type Permutation = readonly number[];
 
@@ -50,7 +50,7 @@ function movedAlike(all: readonly Tensor[]): { readonly from: Tensor[]; readonly
 // ---- towards the results
 
 /** f(x^p, y^p, ...) -> f(x, y, ...)^p */
-export const behindPointwise: Rule = (c) => {
+export const behindPointwise = on(['transpose'], (c) => {
   const shape = c.outputs[0].type.shape;
   const whole = c.x.find((t) => sameShape(t.shape, shape) && anyMoved(t));
   const perm = whole && anyMoved(whole)?.perm;
@@ -64,10 +64,10 @@ export const behindPointwise: Rule = (c) => {
   });
   if (operands.some((t) => t === null)) return null;
   return transpose(apply(operationOf(c.op), operands as Tensor[], c.attributes)[0], perm);
-};
+});
 
 /** reduce(x^p) -> reduce(x)^q */
-const behindReduction: Rule = (c) => {
+const behindReduction = on(['transpose'], (c) => {
   const own = anyMoved(c.x[0]);
   if (!own) return null;
   const { from, perm } = own;
@@ -83,16 +83,16 @@ const behindReduction: Rule = (c) => {
     reduced,
     left.map((axis) => order.indexOf(axis)),
   );
-};
+});
 
 /** argmax(x^p) -> argmax(x)^q, along the last axis */
-const behindArgmax: Rule = (c) => {
+const behindArgmax = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   return own && transpose(apply(operationOf(c.op), [own.from], c.attributes)[0], own.perm.slice(0, -1));
-};
+});
 
 /** x^p W -> (x W)^p, and (x^p)' y^p -> x' y */
-const behindMatmul: Rule = (c) => {
+const behindMatmul = on(['transpose'], (c) => {
   const [a, b] = c.x;
   const precision = precisionOf(c.attributes);
   if (c.attributes.form === 'tn') {
@@ -101,16 +101,16 @@ const behindMatmul: Rule = (c) => {
   }
   const own = moved(a);
   return own && transpose((c.attributes.form === 'nn' ? matmul : matmulNT)(own.from, b, precision), own.perm);
-};
+});
 
 /** oneHot(ids^p) -> oneHot(ids)^p */
-const behindOneHot: Rule = (c) => {
+const behindOneHot = on(['transpose'], (c) => {
   const own = anyMoved(c.x[0]);
   return own && transpose(oneHot(own.from, c.attributes.depth as number), [...own.perm, own.perm.length]);
-};
+});
 
 /** Axes of size 1 at the end come and go. */
-const behindReshape: Rule = (c) => {
+const behindReshape = on(['transpose'], (c) => {
   const own = anyMoved(c.x[0]);
   if (!own) return null;
   const { from, perm } = own;
@@ -121,55 +121,55 @@ const behindReshape: Rule = (c) => {
   if (rank < 2 || !same || perm.slice(rank).some((p, i) => p !== rank + i)) return null;
   const order = after.map((_, i) => (i < rank ? perm[i] : i));
   return transpose(reshape(from, permuted(after, inverse(order))), order);
-};
+});
 
 /** What works along axes. */
-const behindBroadcast: Rule = (c) => {
+const behindBroadcast = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   const shape = c.outputs[0].type.shape;
   if (!own || shape.length !== own.perm.length) return null;
   return transpose(broadcastTo(own.from, permuted(shape, inverse(own.perm))), own.perm);
-};
+});
 
-const behindSlice: Rule = (c) => {
+const behindSlice = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   if (!own) return null;
   const back = inverse(own.perm);
   const part = slice(own.from, permuted(numbers(c, 'start'), back), permuted(numbers(c, 'size'), back));
   return transpose(part, own.perm);
-};
+});
 
-const behindPad: Rule = (c) => {
+const behindPad = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   if (!own) return null;
   const back = inverse(own.perm);
   const padded = pad(own.from, permuted(numbers(c, 'before'), back), permuted(numbers(c, 'after'), back));
   return transpose(padded, own.perm);
-};
+});
 
-const behindReverse: Rule = (c) => {
+const behindReverse = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   return own && transpose(reverse(own.from, own.perm[c.attributes.axis as number]), own.perm);
-};
+});
 
-const behindConcat: Rule = (c) => {
+const behindConcat = on(['transpose'], (c) => {
   const all = movedAlike(c.x);
   return all && transpose(concat(all.from, all.perm[c.attributes.axis as number]), all.perm);
-};
+});
 
-const behindSplit: Rule = (c) => {
+const behindSplit = on(['transpose'], (c) => {
   const own = moved(c.x[0]);
   if (!own) return null;
   const parts = split(own.from, c.outputs.length, own.perm[c.attributes.axis as number]);
   return parts.map((part) => transpose(part, own.perm));
-};
+});
 
 /** scatter(ids, x^p) -> scatter(ids^-p, x) */
-const behindScatter: Rule = (c) => {
+const behindScatter = on(['transpose'], (c) => {
   const own = moved(c.x[1]);
   if (!own) return null;
   return scatterAdd(transpose(c.x[0], inverse(own.perm).slice(0, -1)), own.from, c.attributes.rows as number);
-};
+});
 
 // ---- transposes themselves
 
