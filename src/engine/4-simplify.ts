@@ -10,11 +10,12 @@ import { oneMinus, sub } from '../ops/pointwise.ts';
 import { broadcastTo, concat, reshape } from '../ops/shape.ts';
 import { slidingSum } from '../ops/sliding-product.ts';
 import { apply, constant, type Tensor } from '../ops/tensor.ts';
-import { leaveOutMaskedRows } from './active-rows.ts';
+import { leaveOutMaskedRows, mayLeaveOutRows } from './active-rows.ts';
 import { CommonSubexpressions } from './common-subexpressions.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
-import { joinScan, type Mapping, mapped, readersOf, rework, scanParts, tensorOf, usedNodes } from './rewrite.ts';
+import { type Mapping, mapped, readersOf, rework, tensorOf, usedNodes } from './rewrite.ts';
 import { type Candidate, everywhere, numbered, numbers, on, type Rule } from './rule.ts';
+import { joinScan, type ScanParts, scanParts } from './scan-parts.ts';
 import { behindPointwise, transposeRules } from './transposes.ts';
 
 /** The operand itself where it has the shape of the result. */
@@ -183,6 +184,9 @@ export interface SimplifyOptions {
 /** Bodies that a pass left as they were, and no rewrite of their loop has changed since: they need no other pass. */
 const settled = new WeakSet<Graph>();
 
+/** Loops with such bodies that no rewrite applies to, with what else that rests on: their operands, and how many of their results are read. */
+const atRest = new WeakMap<Node, { readonly inputs: readonly Value[]; readonly used: number }>();
+
 class Pass {
   changed = false;
   private readonly options: SimplifyOptions;
@@ -222,39 +226,51 @@ class Pass {
     outputs: ReadonlySet<Value>,
   ): boolean {
     const given = scanAttributes(node).body;
+    const isUsed = (v: Value) => readers.has(v) || outputs.has(v);
+    const used = node.outputs.filter(isUsed).length;
+    const rest = atRest.get(node);
+    if (rest?.inputs === node.inputs && rest.used === used && settled.has(given)) return true;
     const outside = this.changed;
     this.changed = false;
     const body = settled.has(given) ? given : this.run(given);
     const isSettled = !this.changed;
     this.changed ||= outside;
-    const parts = scanParts({ ...node, attributes: { ...node.attributes, body } });
-    const sizes = () => [parts.carries, parts.stacked, parts.sequences, parts.constants].map((l) => l.length).join();
-    const before = sizes();
+    const parts = scanParts(node, body);
+    const before = sizes(parts);
     const context: LoopContext = {
       graph,
       parts,
       after: [],
       aliases: [],
-      isUsed: (v) => readers.has(v) || outputs.has(v),
+      isUsed,
       readersOf: (v) => readers.get(v) ?? [],
       isSame: (before, now) => mapped(map, before) === now,
     };
     prune(context);
-    const pruned = before !== sizes();
-    if (pruned) this.changed = true;
-    const did = [hoistInvariants(context)];
+    const pruned = before !== sizes(parts);
+    let did = hoistInvariants(context);
     // What the loops of a segment stack must not outlive it: sums and products stay in the pass.
     if (!parts.segments) {
-      did.push(hoistSums(context), hoistInputs(context, this.options.contractFrom), hoistOutputs(context));
-      if (!did.some(Boolean)) did.push(leaveOutMaskedRows(context));
+      did = hoistSums(context) || did;
+      did = hoistInputs(context, this.options.contractFrom) || did;
+      did = hoistOutputs(context) || did;
+      did ||= leaveOutMaskedRows(context);
     }
-    if (did.some(Boolean)) this.changed = true;
-    else if (isSettled && !pruned) settled.add(body);
+    if (did || pruned) this.changed = true;
+    else if (isSettled) settled.add(body);
+    if (!did && before === sizes(parts)) {
+      if (body !== given) node.attributes = { ...node.attributes, body };
+      if (isSettled && !mayLeaveOutRows(parts)) atRest.set(node, { inputs: node.inputs, used });
+      return true;
+    }
     if (parts.carries.length || parts.stacked.length) joinScan(graph, parts, map, node.path);
     for (const finish of [...context.after, ...context.aliases]) finish(map);
     return false;
   }
 }
+
+const sizes = ({ carries, stacked, sequences, constants }: ScanParts) =>
+  `${carries.length},${stacked.length},${sequences.length},${constants.length}`;
 
 /** Whether a graph has nodes, other than its inputs, that no output needs. */
 function hasUnused(graph: Graph): boolean {

@@ -13,7 +13,8 @@ import { groupPointwise } from './chain-groups.ts';
 import { type Cluster, clustered } from './clusters.ts';
 import { hoistInvariants, terms } from './loops.ts';
 import { isElementwise, isPointwise, operandKind } from './operands.ts';
-import { joinScan, type Mapping, mapped, moveInputs, readersOf, rework, scanParts, useCounts } from './rewrite.ts';
+import { type Mapping, mapped, moveInputs, readersOf, rework, useCounts } from './rewrite.ts';
+import { joinScan, scanParts } from './scan-parts.ts';
 
 /** Gives a new graph; the bodies of the old one's scans must not be used again. */
 export function fuse(graph: Graph, isBody = false): Graph {

@@ -11,7 +11,7 @@ import type { Listing } from './listing.ts';
 import { replacesRows } from './operands.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
 import type { PlannedGraph, PlannedScan } from './planned.ts';
-import { scanParts } from './rewrite.ts';
+import { scanParts } from './scan-parts.ts';
 import { viewOf, viewOps } from './views.ts';
 
 export interface EmitContext {

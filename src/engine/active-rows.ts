@@ -13,7 +13,7 @@ import { constant, Tensor } from '../ops/tensor.ts';
 import type { LoopContext } from './loops.ts';
 import { MaskedZeros } from './masked-zeros.ts';
 import { isPointwise } from './operands.ts';
-import { type ScanParts, scanParts } from './rewrite.ts';
+import { type ScanParts, scanParts } from './scan-parts.ts';
 
 /**
  * Attribute of a graph's input whose rows are so ordered that at each time step the rows that are not padding stand first. Padding is 0, or
@@ -263,6 +263,12 @@ function dropZeros(parts: ScanParts): boolean {
     part.held = now;
   }
   return changed;
+}
+
+/** Whether `leaveOutMaskedRows` looks beyond the loop itself, so that what it finds may be another thing in another pass. */
+export function mayLeaveOutRows(parts: ScanParts): boolean {
+  if (parts.active) return [...parts.carries, ...parts.stacked].some(({ held }) => held?.length);
+  return parts.sequences.some((s) => s.inner.type.shape.length === 1);
 }
 
 /** Makes a loop with a prefix mask an active one. */

@@ -7,7 +7,8 @@ import { sizeOf } from '../core/shape.ts';
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
 import { dropUnused, substituteParts } from './loops.ts';
 import { isPointwise } from './operands.ts';
-import { copyNode, joinScan, type Mapping, mapped, readersOf, rebuild, type ScanParts, scanParts } from './rewrite.ts';
+import { type Mapping, mapped, readersOf, rework } from './rewrite.ts';
+import { joinScan, type ScanParts, scanParts } from './scan-parts.ts';
 
 /** How an operand is had within a step. */
 type Manner = 'step' | 'whole';
@@ -147,7 +148,7 @@ class Rebuilt {
 
   constructor(scan: Node, map: Mapping) {
     this.map = map;
-    this.parts = scanParts(scan, (v) => map.get(v) as Value);
+    this.parts = scanParts(scan);
     const { length, carries } = scanAttributes(scan);
     this.length = length;
     this.parts.sequences.forEach(({ inner }, i) => this.inner.set(scan.inputs[carries + i], inner));
@@ -159,7 +160,7 @@ class Rebuilt {
       const [value] = node.outputs;
       const rank = value.type.shape.length;
       const inputs = node.inputs
-        .map(plain)
+        .map((v) => mapped(this.map, plain(v)))
         .map((v) => inner.get(v) ?? this.enter(v, mannerOf(v, rank, this.length) as Manner));
       const own = this.step(node, inputs, node.attributes);
       const before = inner.get(value);
@@ -168,7 +169,7 @@ class Rebuilt {
     }
     for (const node of sums) {
       const axes = (node.attributes.axes as readonly number[]).map((axis) => axis - 1);
-      const own = this.step(node, [inner.get(node.inputs[0]) as Value], { ...node.attributes, axes });
+      const own = this.step(node, [inner.get(mapped(this.map, node.inputs[0])) as Value], { ...node.attributes, axes });
       parts.stacked.push({ inner: own, result: node.outputs[0] });
     }
     const { nodes } = parts.body;
@@ -196,8 +197,7 @@ class Rebuilt {
       { op, inputs: [], attributes, outputs: [], path: node.path },
       manner === 'step' ? { ...type, shape: type.shape.slice(1) } : type,
     );
-    if (!isNumber)
-      this.parts[manner === 'step' ? 'sequences' : 'constants'].push({ outer: mapped(this.map, value), inner: own });
+    if (!isNumber) this.parts[manner === 'step' ? 'sequences' : 'constants'].push({ outer: value, inner: own });
     this.inner.set(value, own);
     return own;
   }
@@ -237,15 +237,13 @@ export function moveIntoLoops(graph: Graph, from: number): Graph {
   for (const [scan, { sums }] of plans)
     if (sums.length) graph.nodes.splice(0, graph.nodes.length, ...delayed(graph.nodes, sums, scan));
   const place = new Map(graph.nodes.map((node, i) => [node, i]));
-  return rebuild(graph, (node, next, map) => {
-    if (gone.has(node)) return;
+  return rework(graph, (node, next, map) => {
+    if (gone.has(node)) return false;
     const moves = plans.get(node);
-    if (!moves) {
-      copyNode(next, node, map);
-      return;
-    }
+    if (!moves) return true;
     const made = [...moves.made].sort((a, b) => (place.get(a) as number) - (place.get(b) as number));
     joinScan(next, new Rebuilt(node, map).with({ made, sums: moves.sums }), map, node.path);
+    return false;
   });
 }
 

@@ -15,7 +15,8 @@ import { matmul, matmulNT, matmulTN, precisionOf } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { Tensor } from '../ops/tensor.ts';
-import { type Mapping, mapped, type ScanParts, useCounts, usedNodes } from './rewrite.ts';
+import { type Mapping, mapped, useCounts, usedNodes } from './rewrite.ts';
+import type { ScanParts } from './scan-parts.ts';
 
 export interface LoopContext {
   readonly graph: Graph;
@@ -48,24 +49,16 @@ export function substituteParts(parts: ScanParts, from: Value, to: Value): void 
 
 /** What the new carries and the stacked outputs are made of. */
 function results({ carries, stacked }: Pick<ScanParts, 'carries' | 'stacked'>): Value[] {
-  return [
-    ...carries.flatMap(({ next, held = [] }) => [next, ...held]),
-    ...stacked.flatMap(({ inner, held = [] }) => [inner, ...held]),
-  ];
-}
-
-/** Body inputs that the given values need. */
-function inputsOf(values: readonly Value[]): Set<Value> {
-  const found = new Set<Value>();
-  const seen = new Set<Node>();
-  const stack = [...values];
-  for (let v = stack.pop(); v; v = stack.pop()) {
-    if (v.node.op === 'input') found.add(v);
-    if (seen.has(v.node)) continue;
-    seen.add(v.node);
-    stack.push(...v.node.inputs);
+  const values: Value[] = [];
+  for (const { next, held } of carries) {
+    values.push(next);
+    if (held) values.push(...held);
   }
-  return found;
+  for (const { inner, held } of stacked) {
+    values.push(inner);
+    if (held) values.push(...held);
+  }
+  return values;
 }
 
 export function prune(context: LoopContext): void {
@@ -103,10 +96,11 @@ export function prune(context: LoopContext): void {
   // A stack of a carry repeats it in rows that an active loop leaves out, also where no step needs it.
   const isStacked = (value: Value) => parts.active !== null && parts.stacked.some((s) => s.inner === value);
   const live = new Set(parts.carries.filter((c) => c.result || isStacked(c.next)));
+  let used: Set<Node>;
   for (;;) {
-    const needed = inputsOf(results({ carries: [...live], stacked: parts.stacked }));
+    used = usedNodes(parts.body, results({ carries: [...live], stacked: parts.stacked }));
     const before = live.size;
-    for (const carry of parts.carries) if (needed.has(carry.inner)) live.add(carry);
+    for (const carry of parts.carries) if (used.has(carry.inner.node)) live.add(carry);
     if (live.size === before) break;
   }
   parts.carries = parts.carries.filter((c) => live.has(c));
@@ -119,32 +113,35 @@ export function prune(context: LoopContext): void {
       return !same;
     });
   };
+  const before = parts.sequences.length + parts.constants.length;
   parts.sequences = merge(parts.sequences);
   parts.constants = merge(parts.constants);
-  const needed = inputsOf(results(parts));
-  parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
-  parts.constants = parts.constants.filter((c) => needed.has(c.inner) && !inlineScalar(parts, c));
-  closeBody(parts);
+  if (parts.sequences.length + parts.constants.length < before) used = usedNodes(parts.body, results(parts));
+  parts.sequences = parts.sequences.filter((s) => used.has(s.inner.node));
+  parts.constants = parts.constants.filter((c) => used.has(c.inner.node) && !inlineScalar(parts, c, used));
+  closeBody(parts, used);
 }
 
 /** A number is better known inside the body. */
-function inlineScalar(parts: ScanParts, { outer, inner }: { outer: Value; inner: Value }): boolean {
+function inlineScalar(parts: ScanParts, { outer, inner }: ScanParts['constants'][number], used: Set<Node>): boolean {
   if (outer.node.op !== 'constant' || outer.type.shape.length) return false;
   const { op, attributes, path } = outer.node;
   const node: Node = { op, inputs: [], attributes, outputs: [], path };
   node.outputs.push({ type: outer.type, node, index: 0 });
   parts.body.nodes.unshift(node);
+  used.add(node);
   substituteParts(parts, inner, node.outputs[0]);
   return true;
 }
 
 /** Makes the body's inputs, outputs and nodes agree with the parts. */
-function closeBody(parts: ScanParts): void {
-  const { body } = parts;
-  body.outputs = [...parts.carries.map((c) => c.next), ...parts.stacked.map((s) => s.inner)];
-  const inputs = new Set([...parts.carries, ...parts.sequences, ...parts.constants].map((p) => p.inner));
-  const used = usedNodes(body);
-  const kept = body.nodes.filter((n) => (n.op === 'input' ? inputs.has(n.outputs[0]) : used.has(n)));
+function closeBody(parts: ScanParts, used: ReadonlySet<Node>): void {
+  const { body, carries, sequences, constants, stacked } = parts;
+  body.outputs = [...carries.map((c) => c.next), ...stacked.map((s) => s.inner)];
+  const inputs = new Set<Node>();
+  for (const list of [carries, sequences, constants]) for (const { inner } of list) inputs.add(inner.node);
+  const kept = body.nodes.filter((node) => (node.op === 'input' ? inputs : used).has(node));
+  if (kept.length === body.nodes.length) return;
   body.nodes.length = 0;
   body.nodes.push(...kept);
 }
@@ -188,10 +185,10 @@ function copyConstant(graph: Graph, v: Value): Value {
 
 /** Without the sequences, constants and nodes that nothing needs any more. */
 export function dropUnused(parts: ScanParts): void {
-  const needed = inputsOf(results(parts));
-  parts.sequences = parts.sequences.filter((s) => needed.has(s.inner));
-  parts.constants = parts.constants.filter((c) => needed.has(c.inner));
-  closeBody(parts);
+  const used = usedNodes(parts.body, results(parts));
+  parts.sequences = parts.sequences.filter((s) => used.has(s.inner.node));
+  parts.constants = parts.constants.filter((c) => used.has(c.inner.node));
+  closeBody(parts, used);
 }
 
 /** The terms of a sum, seen through additions that nothing else reads. */
