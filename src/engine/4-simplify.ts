@@ -199,11 +199,12 @@ class Pass {
     const results = new Set(graph.outputs);
     const common = new CommonSubexpressions();
     let readers: Map<Value, Node[]> | null = null;
-    const next = rework(
+    const isLoop = (v: Value) => v.node.op === 'scan';
+    return rework(
       graph,
       (node, target, map) => {
         if (node.op === 'scan') {
-          readers ??= readersOf(used);
+          readers ??= readersOf(used, isLoop);
           return this.scan(node, target, map, readers, results);
         }
         const instead = rewriteNode(target, node)?.map((t) => t.value) ?? common.find(node)?.outputs;
@@ -214,8 +215,6 @@ class Pass {
       },
       used,
     );
-    if (hasUnused(next)) this.changed = true;
-    return next;
   }
 
   private scan(
@@ -271,12 +270,6 @@ class Pass {
 
 const sizes = ({ carries, stacked, sequences, constants }: ScanParts) =>
   `${carries.length},${stacked.length},${sequences.length},${constants.length}`;
-
-/** Whether a graph has nodes, other than its inputs, that no output needs. */
-function hasUnused(graph: Graph): boolean {
-  const used = usedNodes(graph);
-  return graph.nodes.some((node) => node.op !== 'input' && !used.has(node));
-}
 
 /** Gives a new graph; the old one, and the bodies of its scans, must not be used again. */
 export function simplify(graph: Graph, options: SimplifyOptions): Graph {

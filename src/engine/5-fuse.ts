@@ -37,15 +37,30 @@ interface ProductPlan {
   readonly fill: boolean;
 }
 
+/** Products, and additions of which some term is one. */
+function sumsOfProducts(graph: Graph): Set<Node> {
+  const sums = new Set<Node>();
+  for (const node of graph.nodes) {
+    const isSum = node.op === 'add' && node.inputs.some((v) => sums.has(v.node));
+    if (isSum || (node.op === 'matmul' && isProduct(node.outputs[0]))) sums.add(node);
+  }
+  return sums;
+}
+
 /** The largest sums around every product; inner ones are marked as absorbed. */
 function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, ProductPlan>; absorbed: Set<Value> } {
   const uses = useCounts(graph);
-  const readers = readersOf(graph.nodes);
+  let readers: Map<Value, Node[]> | null = null;
+  const readersOfSum = (v: Value) => {
+    readers ??= readersOf(graph.nodes, ({ node }) => sums.has(node));
+    return readers.get(v) ?? [];
+  };
+  const sums = sumsOfProducts(graph);
   const plans = new Map<Value, ProductPlan>();
   const absorbed = new Set<Value>();
   for (const node of [...graph.nodes].reverse()) {
     const root = node.outputs[0];
-    if (!root || absorbed.has(root) || (node.op !== 'add' && !isProduct(root))) continue;
+    if (!sums.has(node) || absorbed.has(root)) continue;
     const list = terms(root, uses);
     const single = (v: Value) => v === root || uses.get(v) === 1;
     const products = list.filter((v) => isProduct(v) && single(v) && sameShape(v.type.shape, root.type.shape));
@@ -72,7 +87,7 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const rest = others.filter((v, i) => v !== init || i !== others.indexOf(v));
     const zeros = factors.map((v) => countsOfStack(v.node.inputs[0]));
     const zero = kind === 'zero' && !rest.length && zeros.every((counts) => counts === zeros[0]) ? zeros[0] : null;
-    const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readers.get(root) ?? []);
+    const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readersOfSum(root));
     const wide = cols > 1 && root.type.shape.length === 3;
     plans.set(root, { root, factors, init, kind, rest, counts: wide ? (unread ?? zero) : null, fill: !unread });
     const absorb = (v: Value) => {

@@ -26,6 +26,9 @@ function candidate(node: Node): Candidate {
   return made;
 }
 
+/** What makes inputs and constants. */
+const source = candidate({ op: 'input', inputs: [], attributes: {}, outputs: [], path: '' });
+
 const sameGroup = (a: Candidate, b: Candidate) =>
   a.shape !== null && b.shape !== null && (a.shape === b.shape || sameShape(a.shape, b.shape));
 
@@ -43,17 +46,19 @@ function leaderOf(a: Candidate): Candidate {
 /** The group of every operation that is a part of chains. */
 export function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const candidates = new Map<Node, Candidate>();
-  const of = (v: Value) => candidates.get(v.node) as Candidate;
+  const of = (v: Value) => candidates.get(v.node) ?? source;
+  const chained: Candidate[] = [];
   for (const node of graph.nodes) {
+    if (!node.inputs.length) continue;
     const own = candidate(node);
     candidates.set(node, own);
+    if (own.shape) chained.push(own);
     for (const v of node.inputs) {
-      const source = of(v);
-      source.readers.push(own);
-      own.level = Math.max(own.level, source.level + (together(source, own) ? 0 : 1));
+      const maker = of(v);
+      if (maker.shape) maker.readers.push(own);
+      own.level = Math.max(own.level, maker.level + (together(maker, own) ? 0 : 1));
     }
   }
-  const chained = [...candidates.values()].filter((c) => c.shape);
   // What only later operations of the same shape read is computed with them.
   const results = new Set(graph.outputs.map((v) => v.node));
   for (let i = chained.length - 1; i >= 0; i--) {
@@ -78,8 +83,8 @@ function joinConnected(chained: readonly Candidate[], of: (v: Value) => Candidat
   const readers = new Map<Value, Candidate[]>();
   for (const own of chained)
     for (const v of own.node.inputs) {
-      const source = of(v);
-      if (source.level === own.level && together(source, own)) leaderOf(own).leader = leaderOf(source);
+      const maker = of(v);
+      if (maker.level === own.level && together(maker, own)) leaderOf(own).leader = leaderOf(maker);
       if (sizeOf(v.type.shape) <= 1) continue;
       const others = readers.get(v);
       const other = others?.find((r) => r.level === own.level && sameGroup(r, own));

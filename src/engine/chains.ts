@@ -76,11 +76,13 @@ export function encodeChain(
 
 const opcodeOf = (name: string) => chainOpcodeOf.get(name) as number;
 
+type View = { readonly at: Reference; readonly step: number; readonly pitch: number; readonly cols: number };
+
 /** An operand before numbers are known: registers are numbered after the views. */
 type Operand = { view: number } | { register: number };
 
 class ChainWriter {
-  private readonly views: Fields[] = [];
+  private readonly views: View[] = [];
   private readonly ops: { op: number; d: Operand; x: Operand[] }[] = [];
   private readonly operandOf = new Map<Value, Operand>();
   private readonly free: number[] = [];
@@ -92,7 +94,8 @@ class ChainWriter {
   private readonly placeOf: (v: Value) => Place;
   private readonly at: (place: Place) => Reference;
   private readonly constant: (value: number) => Reference;
-  private readonly viewOf = new Map<string, number>();
+  /** Views by their offsets. */
+  private readonly viewsAt = new Map<number, number[]>();
 
   constructor(
     node: Node,
@@ -127,15 +130,20 @@ class ChainWriter {
         return;
       }
       const x = n.op === 'pickRows' ? this.indexed(n) : n.inputs.map((v) => this.operand(v));
-      for (const v of new Set(n.inputs)) if (lastUse.get(v) === i) this.release(v);
+      n.inputs.forEach((v, k) => {
+        if (lastUse.get(v) === i && n.inputs.indexOf(v) === k) this.release(v);
+      });
       this.operation(n, x, lastUse);
     });
     const registers = this.registers;
-    const number = (o: Operand) => ('view' in o ? o.view : this.views.length + o.register);
-    const ops = this.ops.map(({ op, d, x }) => {
-      const [a, b, c] = [0, 1, 2].map((i) => (x[i] ? number(x[i]) : 0));
-      return { op, d: number(d), a, b, c };
-    });
+    const number = (o: Operand | undefined) => (!o ? 0 : 'view' in o ? o.view : this.views.length + o.register);
+    const ops = this.ops.map(({ op, d, x }) => ({
+      op,
+      d: number(d),
+      a: number(x[0]),
+      b: number(x[1]),
+      c: number(x[2]),
+    }));
     const { vectors, perRow } = this.iteration;
     const operands = Math.max(1, this.views.length + registers);
     const block = Math.max(4, Math.min(MAX_BLOCK, Math.floor(BLOCK_BYTES / (LANES * 4) / operands)));
@@ -145,15 +153,15 @@ class ChainWriter {
   private operation(n: Node, x: Operand[], lastUse: ReadonlyMap<Value, number>): void {
     const value = n.outputs[0];
     const opcode = opcodeOf(n.op === 'pickRows' ? 'LOAD_INDEXED' : (operationOf(n.op).pointwise?.chain as string));
-    const results = this.body.outputs.flatMap((v, i) => (v === value ? [i] : []));
-    if (!results.length) {
+    const result = this.body.outputs.indexOf(value);
+    if (result < 0) {
       const d = this.register();
       this.operandOf.set(value, d);
       this.ops.push({ op: opcode, d, x });
       if (!lastUse.has(value)) this.release(value);
       return;
     }
-    const place = this.placeOf(this.node.outputs[results[0]]);
+    const place = this.placeOf(this.node.outputs[result]);
     if (n.op !== 'pickRows' && isFlat(place, this.iteration) && takesWholeVectors(place, this.iteration)) {
       const d = this.view(this.at(place), place.footing.step);
       this.operandOf.set(value, d);
@@ -202,12 +210,13 @@ class ChainWriter {
   }
 
   private view(at: Reference, step: number, pitch = 0, cols = 0): Operand {
-    const key = `${at.slot}:${at.offset}:${step}:${pitch}:${cols}`;
-    let view = this.viewOf.get(key);
-    if (view === undefined) {
-      view = this.views.push({ at, step, pitch, cols }) - 1;
-      this.viewOf.set(key, view);
-    }
+    const others = this.viewsAt.get(at.offset);
+    const isSame = (v: View) => v.at.slot === at.slot && v.step === step && v.pitch === pitch && v.cols === cols;
+    const same = others?.find((i) => isSame(this.views[i]));
+    if (same !== undefined) return { view: same };
+    const view = this.views.push({ at, step, pitch, cols }) - 1;
+    if (others) others.push(view);
+    else this.viewsAt.set(at.offset, [view]);
     return { view };
   }
 

@@ -1,7 +1,7 @@
 /** Groups of nodes that one node takes the place of. */
 import { UnrolledError } from '../core/errors.ts';
 import { Graph, type Node, type Value } from '../ir/graph.ts';
-import { type Mapping, mapped, moveInputs, readersOf } from './rewrite.ts';
+import { type Mapping, mapped, moveInputs } from './rewrite.ts';
 
 export interface Cluster {
   readonly isMember: (node: Node) => boolean;
@@ -23,8 +23,13 @@ export function clustered(
 ): Graph {
   const next = new Graph(graph.name);
   const map: Mapping = new Map();
-  const readers = readersOf(graph.nodes);
-  const results = new Set(graph.outputs);
+  // What is read by others than the members of its own group.
+  const read = new Set(graph.outputs);
+  for (const node of graph.nodes)
+    for (const v of node.inputs) {
+      const maker = groups.get(v.node);
+      if (maker && maker !== groups.get(node)) read.add(v);
+    }
   const done = new Set<Node>();
   const open = new Set<Node>();
   const replace = (members: Node[]) => {
@@ -32,10 +37,9 @@ export function clustered(
       throw new UnrolledError('INTERNAL', `fusion made a cycle at ${members[0].op} (${members[0].path})`);
     open.add(members[0]);
     const isMember = (node: Node) => groups.get(node) === members;
-    const isRead = (v: Value) => results.has(v) || (readers.get(v) ?? []).some((node) => !isMember(node));
     for (const m of members) for (const v of m.inputs) if (!isMember(v.node)) visit(v.node);
     next.path = members[0].path;
-    emit(members, next, map, { isMember, isRead });
+    emit(members, next, map, { isMember, isRead: (v) => read.has(v) });
     for (const m of members) done.add(m);
   };
   const visit = (node: Node): void => {

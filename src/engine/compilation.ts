@@ -164,13 +164,10 @@ export class Compilation {
     });
     const arena = this.arena.allocate();
     let flops = 0;
+    const numbers = whole(constants, layoutOf([]));
     emitGraph(planned, {
       listing,
-      splat: (value) =>
-        listing.at({
-          ...whole(constants, layoutOf([])),
-          offset: listing.builder.constant(new Float32Array(LANES).fill(value)),
-        }),
+      splat: (value) => listing.at(numbers, listing.builder.splat(value)),
       registers: whole(registerBuffer, layoutOf([registers])),
       panelOf: (rows, blocks) => panelOf(traits.vector, rows, blocks),
       count: (n) => {

@@ -75,7 +75,7 @@ interface Orders {
 class Layouter {
   private readonly orders: Orders;
   private readonly graph: Graph;
-  private readonly readers: Map<Value, Node[]>;
+  private readers: Map<Value, Node[]> | null = null;
   /** For a body: whether the reader outside of an output takes it interleaved. */
   private readonly outputAccepts: (index: number, parts: number) => boolean;
 
@@ -83,7 +83,6 @@ class Layouter {
     this.orders = orders;
     this.graph = graph;
     this.outputAccepts = outputAccepts;
-    this.readers = readersOf(graph.nodes);
   }
 
   run(): void {
@@ -172,13 +171,15 @@ class Layouter {
   private chain(node: Node, x: readonly Value[]) {
     const shape = chainShape(node);
     const kind = (v: Value) => operandKind(v.type.shape, shape);
-    // The columns of a table stand as those of the rows.
-    const isTable = (v: Value, i: number) => isIndexed(node, i) && v.type.dtype === 'f32';
-    const isWide = (v: Value, i: number) =>
-      isTable(v, i) || (!isIndexed(node, i) && (kind(v) === 'same' || kind(v) === 'row'));
-    const wide = x.filter(isWide);
+    const isWide = x.map((v, i) => {
+      // The columns of a table stand as those of the rows.
+      if (isIndexed(node, i)) return v.type.dtype === 'f32';
+      const own = kind(v);
+      return own === 'same' || own === 'row';
+    });
+    const wide = x.filter((_, i) => isWide[i]);
     const g = this.of(wide.find((v) => this.of(v) > 1) ?? wide[0] ?? x[0]);
-    return { inputs: x.map((v, i) => (isWide(v, i) ? g : 1)), output: () => g };
+    return { inputs: isWide.map((is) => (is ? g : 1)), output: () => g };
   }
 
   /** Whether all that reads a concatenation of equal parts can take it interleaved. */
@@ -186,6 +187,7 @@ class Layouter {
     if (parts < 2) return false;
     const { outputs } = this.graph;
     for (let i = 0; i < outputs.length; i++) if (outputs[i] === value && !this.outputAccepts(i, parts)) return false;
+    this.readers ??= readersOf(this.graph.nodes, (v) => v.node.op === 'concat' || v.node.op === 'scan');
     return (this.readers.get(value) ?? []).every((node) => {
       const positions = node.inputs.flatMap((v, i) => (v === value ? [i] : []));
       if (node.op === 'product') {
@@ -223,8 +225,11 @@ class Layouter {
     };
     layOut();
     // A carry that starts at zero takes the order that its step gives it.
+    const before = outer.slice(0, carries);
     for (let i = 0; i < carries; i++) if (isZero(node.inputs[i])) outer[i] = this.of(body.outputs[i]);
-    layOut();
+    // What stands before a pack may depend on the order of what is packed.
+    const looksAhead = body.nodes.some(({ op }) => op === 'pack' || op === 'scan');
+    if (looksAhead || before.some((g, i) => g !== outer[i])) layOut();
     // What is added to a value in rows that are left out stands in its order.
     for (let k = 0; k < held.length; k += 2)
       outer[held[k + 1]] = held[k] < carries ? outer[held[k]] : this.of(body.outputs[held[k]]);

@@ -33,6 +33,8 @@ export class Listing {
   private current = this.root;
   private readonly slots: SlotUse[] = [];
   private readonly slotOf = new Map<string, number>();
+  /** The slots of places that were asked for before. */
+  private readonly known = new Map<Place, number>();
   private readonly loopNumbers = new Map<object, number>();
   readonly builder = new ProgramBuilder();
 
@@ -52,19 +54,27 @@ export class Listing {
 
   /** A reference to a place. Places in one buffer that move alike share a slot, based where the first of them was met. */
   at(place: Place, offset = 0): Reference {
-    const { buffer, moves } = place;
-    const base = absoluteOffset(buffer);
-    // A slot is based at the lowest entry that its places may start from, so that offsets stay within the buffer.
+    const base = absoluteOffset(place.buffer);
+    let slot = this.known.get(place);
+    if (slot === undefined) {
+      slot = this.slot(place, base);
+      this.known.set(place, slot);
+    }
+    return { slot, offset: base + place.offset - this.slots[slot].offset + offset };
+  }
+
+  /** A slot is based at the lowest entry that its places may start from, so that offsets stay within the buffer. */
+  private slot({ buffer, moves, offset }: Place, base: number): number {
+    const { segment, floats } = buffer;
     const travel = moves.map((m) => `${this.loopNumber(m.loop)}:${m.stride}`).join();
-    const origin = base + place.offset;
-    const key = moves.length ? `${buffer.segment}:${base}:${buffer.floats}:${travel}` : `${buffer.segment}`;
+    const key = moves.length ? `${segment}:${base}:${floats}:${travel}` : `${segment}`;
     let slot = this.slotOf.get(key);
     if (slot === undefined) {
       slot = this.slots.length;
-      this.slots.push({ segment: buffer.segment, offset: moves.length ? origin : 0, moves });
+      this.slots.push({ segment, offset: moves.length ? base + offset : 0, moves });
       this.slotOf.set(key, slot);
     }
-    return { slot, offset: origin - this.slots[slot].offset + offset };
+    return slot;
   }
 
   private loopNumber(loop: object): number {

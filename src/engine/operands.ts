@@ -48,7 +48,13 @@ export function replacesRows({ node, index }: Value): boolean {
 export function isIndexed({ attributes }: Node, operand: number): boolean {
   const body = attributes.body as Graph;
   const read = body.inputs[operand];
-  return body.nodes.some((node) => node.inputs.some((v, i) => v === read && !isElementwise(node, i)));
+  for (const node of body.nodes)
+    if (
+      (node.op === 'pickRows' || node.op === 'putRows') &&
+      node.inputs.some((v, i) => v === read && !isElementwise(node, i))
+    )
+      return true;
+  return false;
 }
 
 /** `same`: element by element; `scalar`: one element; `row`: a vector for every row; `column`: one element per row. */

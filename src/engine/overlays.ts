@@ -16,6 +16,7 @@ export interface Overlay {
 
 /** All overlays that are safe: nothing but the backward loop reads the activations. */
 export function findOverlays(graph: Graph, groupsOf: (v: Value) => number): Overlay[] {
+  if (!graph.nodes.some((node) => node.op === 'scan')) return [];
   const readers = new Map<Value, number>();
   for (const node of graph.nodes) for (const v of node.inputs) readers.set(v, (readers.get(v) ?? 0) + 1);
   for (const v of graph.outputs) readers.set(v, 2);

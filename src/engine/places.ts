@@ -37,7 +37,8 @@ export interface Place {
 }
 
 export function footingOf(layout: Layout): Footing {
-  return { ...layout, step: LANES };
+  const { rows, cols, groups, pitch } = layout;
+  return { rows, cols, groups, pitch, step: LANES };
 }
 
 /** Whether the rows of a place stand as in a buffer of its own. */

@@ -100,11 +100,12 @@ export function useCounts(graph: Graph): Map<Value, number> {
   return counts;
 }
 
-/** The nodes that read each value, in their order; a node that reads it twice stands there twice. */
-export function readersOf(nodes: Iterable<Node>): Map<Value, Node[]> {
+/** The nodes that read each of the wanted values, in their order; a node that reads it twice stands there twice. */
+export function readersOf(nodes: Iterable<Node>, isWanted: (v: Value) => boolean = () => true): Map<Value, Node[]> {
   const readers = new Map<Value, Node[]>();
   for (const node of nodes)
     for (const v of node.inputs) {
+      if (!isWanted(v)) continue;
       const list = readers.get(v);
       if (list) list.push(node);
       else readers.set(v, [node]);

@@ -5,7 +5,7 @@
  */
 import { Graph, type Node, type Value } from '../ir/graph.ts';
 import { transpose } from '../ops/shape.ts';
-import { copyNode, type Mapping, mapped, readersOf, tensorOf, usedNodes } from './rewrite.ts';
+import { type Mapping, mapped, moveInputs, readersOf, tensorOf, usedNodes } from './rewrite.ts';
 
 /** Attribute of an input of a step: it is fed as [B, T, ...] and stands as [T, B, ...]. */
 export const TIME_MAJOR = 'timeMajor';
@@ -21,7 +21,7 @@ function isSwap({ node, type }: Value): boolean {
 }
 
 /**
- * A copy in which some inputs have their first two axes swapped.
+ * A graph in which some inputs have their first two axes swapped. The old one must not be used again.
  *
  * @param change the attributes of such an input, and whether a swap back stands for what it was
  * @param skip what stands for a node that is left out
@@ -43,7 +43,8 @@ function withInputs(
     }
     const changed = node.op === 'input' && change(node);
     if (!changed) {
-      copyNode(next, node, map);
+      moveInputs(node, map);
+      next.nodes.push(node);
       continue;
     }
     const [old] = node.outputs;
@@ -77,12 +78,12 @@ export function takeTimeMajor(graph: Graph): Graph {
  * @returns the graph, and which of its outputs are [T, B, ...] for [B, T, ...]
  */
 export function settleTimeMajor(graph: Graph, results: number): { graph: Graph; timeMajor: ReadonlySet<number> } {
-  const readers = readersOf(usedNodes(graph));
+  const taken = graph.inputs.filter((v) => v.node.attributes[TIME_MAJOR]);
+  const readers = readersOf(usedNodes(graph), (v) => taken.includes(v));
   const given = new Set<Value>();
-  for (const v of graph.inputs) {
+  for (const v of taken) {
     const own = readers.get(v) ?? [];
-    const { [TIME_MAJOR]: taken } = v.node.attributes;
-    if (taken && !graph.outputs.includes(v) && own.every(({ outputs }) => isSwap(outputs[0]))) given.add(v);
+    if (!graph.outputs.includes(v) && own.every(({ outputs }) => isSwap(outputs[0]))) given.add(v);
   }
   const next = given.size ? withoutSwaps(graph, given) : graph;
   const timeMajor = new Set<number>();

@@ -33,8 +33,10 @@ interface Group {
 
 /** Gives the same graph where no gradient comes from ids. */
 export function keepTouchedRows(graph: Graph): Graph {
+  const sums = graph.nodes.filter((node) => node.op === 'scatterAdd');
+  if (!sums.length) return graph;
   const used = usedNodes(graph);
-  const sources = graph.nodes.filter((node) => used.has(node) && node.op === 'scatterAdd');
+  const sources = sums.filter((node) => used.has(node));
   if (!sources.length) return graph;
   const readers = readersOf(graph.nodes.filter((node) => used.has(node)));
   const groups = groupSources(graph, sources, (v) => readers.get(v) ?? []);

@@ -157,11 +157,12 @@ export function verifyGraph(graph: Graph): void {
     for (const input of node.inputs)
       if (!seen.has(input))
         broken(graph, `${node.op} (${node.path}) uses a value of ${input?.node?.op} before it is made`);
-    node.outputs.forEach((out, i) => {
+    for (let i = 0; i < node.outputs.length; i++) {
+      const out = node.outputs[i];
       if (out.node !== node || out.index !== i) broken(graph, `output ${i} of ${node.op} does not point back`);
-      if (out.type.shape.some((d) => !Number.isInteger(d) || d < 0)) broken(graph, `${node.op} has a bad shape`);
+      for (const d of out.type.shape) if (!Number.isInteger(d) || d < 0) broken(graph, `${node.op} has a bad shape`);
       seen.add(out);
-    });
+    }
     if (node.op === 'scan') verifyScan(graph, node);
   }
   for (const out of graph.outputs) if (!seen.has(out)) broken(graph, 'an output is not made');

@@ -12,6 +12,7 @@ import {
   type Instruction,
   type InstructionName,
   instructions,
+  LANES,
   opcodeOf,
   Segment,
 } from './kernels.ts';
@@ -64,15 +65,21 @@ function broken(message: string): never {
   throw new UnrolledError('INTERNAL', `program: ${message}. This is a fault of the compiler; please report it.`);
 }
 
-function push(out: number[], fields: readonly Field[], values: Fields, where: string): void {
+const place = (row: string, repeat: string | null, field: string) => [row, repeat, field].filter(Boolean).join('.');
+
+const nowhere: Reference = { slot: 0, offset: 0 };
+
+function push(out: number[], fields: readonly Field[], values: Fields, row: string, repeat: string | null): void {
   for (const { name, kind, optional } of fields) {
-    const value = values[name] ?? (optional ? (kind === 'ref' ? { slot: 0, offset: 0 } : 0) : undefined);
+    const value = values[name];
     if (kind === 'ref') {
-      if (typeof value !== 'object') broken(`${where}.${name} is not a reference`);
-      out.push(value.slot, value.offset);
+      const at = value ?? (optional ? nowhere : undefined);
+      if (typeof at !== 'object') broken(`${place(row, repeat, name)} is not a reference`);
+      out.push(at.slot, at.offset);
     } else {
-      if (typeof value !== 'number') broken(`${where}.${name} is missing`);
-      out.push(kind === 'f32' ? floatBits(value) : value);
+      const number = value ?? (optional ? 0 : undefined);
+      if (typeof number !== 'number') broken(`${place(row, repeat, name)} is missing`);
+      out.push(kind === 'f32' ? floatBits(number) : number);
     }
   }
 }
@@ -84,6 +91,7 @@ export class ProgramBuilder {
   /** As bits. */
   private readonly constants: number[] = [];
   private readonly constantAt = new Map<string, number>();
+  private readonly splatAt = new Map<number, number>();
   private readonly open: number[] = [];
 
   slot(segment: number, offset: number): number {
@@ -106,19 +114,30 @@ export class ProgramBuilder {
     return at;
   }
 
+  /** A number in all lanes of a block. */
+  splat(value: number): number {
+    const bits = floatBits(value);
+    let at = this.splatAt.get(bits);
+    if (at === undefined) {
+      at = this.constant(new Float32Array(LANES).fill(value));
+      this.splatAt.set(bits, at);
+    }
+    return at;
+  }
+
   emit(name: InstructionName, fields: Fields = {}, repeats: Readonly<Record<string, readonly Fields[]>> = {}): void {
     const opcode = opcodeOf.get(name) as number;
     const row: Instruction = instructions[opcode];
-    const out = [opcode, 0];
-    push(out, row.fields, fields, name);
+    const out = this.code;
+    const position = out.length;
+    out.push(opcode, 0);
+    push(out, row.fields, fields, name, null);
     for (const repeat of row.repeats) {
       const list = repeats[repeat.name] ?? [];
       out.push(list.length);
-      for (const values of list) push(out, repeat.fields, values, `${name}.${repeat.name}`);
+      for (const values of list) push(out, repeat.fields, values, name, repeat.name);
     }
-    out[1] = out.length;
-    const position = this.code.length;
-    for (const x of out) this.code.push(x);
+    out[position + 1] = out.length - position;
     if (name === 'LOOP') this.open.push(position);
     if (name === 'NEXT') {
       const start = this.open.pop() ?? broken('NEXT without LOOP');
