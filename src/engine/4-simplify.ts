@@ -156,19 +156,27 @@ function rulesOf(op: string): RuleList {
   if (!list) {
     const all = [...(operationOf(op).pointwise ? rules['*'] : []), ...(rules[op] ?? []), ...(transposeRules[op] ?? [])];
     const bound = all.every((rule) => rule.operands);
-    list = { rules: all, operands: bound ? new Set(all.flatMap((rule) => rule.operands as string[])) : null };
+    list = {
+      rules: all,
+      operands: bound ? new Set(all.flatMap((rule) => [...(rule.operands as ReadonlySet<string>)])) : null,
+    };
     rulesByOp.set(op, list);
   }
   return list;
 }
 
+function isAnyFrom(inputs: readonly Value[], operations: ReadonlySet<string>): boolean {
+  for (let i = 0; i < inputs.length; i++) if (operations.has(inputs[i].node.op)) return true;
+  return false;
+}
+
 function rewriteNode(graph: Graph, { op, inputs, attributes, outputs }: Node): readonly Tensor[] | null {
   const { rules: list, operands } = rulesOf(op);
-  if (operands && !inputs.some((v) => operands.has(v.node.op))) return null;
+  if (operands && !isAnyFrom(inputs, operands)) return null;
   const before = graph.nodes.length;
   const candidate: Candidate = { graph, op, x: inputs.map((v) => tensorOf(graph, v)), attributes, outputs };
   for (const rule of list) {
-    if (rule.operands && !inputs.some((v) => rule.operands?.includes(v.node.op))) continue;
+    if (rule.operands && !isAnyFrom(inputs, rule.operands)) continue;
     const result = rule(candidate);
     if (result) return Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
   }

@@ -229,11 +229,12 @@ function isLeading(axes: readonly number[]): boolean {
 
 export function hoistSums(context: LoopContext): boolean {
   const { graph, parts, after } = context;
+  const sums = parts.carries.filter(({ next, result, held }) => next.node.op === 'add' && result && !held?.length);
+  if (!sums.length) return false;
   const uses = useCounts(parts.body);
   let changed = false;
-  for (const carry of parts.carries) {
-    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1 || !carry.result || carry.held?.length)
-      continue;
+  for (const carry of sums) {
+    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1) continue;
     const list = terms(carry.next, uses);
     if (list.length < 2 || list.filter((v) => v === carry.inner).length !== 1) continue;
     const contributions = list.filter((v) => v !== carry.inner);
@@ -288,10 +289,12 @@ function summed(
  */
 export function hoistInputs(context: LoopContext, contractFrom: number): boolean {
   const { graph, parts } = context;
-  const uses = useCounts(parts.body);
   const outerOf = new Map<Value, Value>(parts.sequences.map((s) => [s.inner, s.outer]));
   const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
   const isProduct = ({ node }: Value) => node.op === 'matmul' && node.attributes.form !== 'tn';
+  const isEarly = (v: Value) => isProduct(v) && outerOf.has(v.node.inputs[0]) && constantOf.has(v.node.inputs[1]);
+  if (!parts.body.nodes.some((n) => n.op === 'matmul' && isEarly(n.outputs[0]))) return false;
+  const uses = useCounts(parts.body);
   // A product of the carry must be made in every step anyway.
   const recurs = parts.body.nodes.some((n) => n.outputs.some(isProduct) && !outerOf.has(n.inputs[0]));
   let changed = false;
@@ -305,7 +308,7 @@ export function hoistInputs(context: LoopContext, contractFrom: number): boolean
       if (v.node.op === 'add') v.node.inputs.forEach((x) => (uses.get(x) === 1 ? mark(x) : undefined));
     };
     mark(value);
-    const early = list.filter((v) => isProduct(v) && outerOf.has(v.node.inputs[0]) && constantOf.has(v.node.inputs[1]));
+    const early = list.filter(isEarly);
     if (!early.length) continue;
     const rows = value.type.shape.slice(0, -1).reduce((a, b) => a * b, 1);
     const others = list.filter((v) => isProduct(v) && !early.includes(v));
@@ -356,14 +359,15 @@ function addInBody(body: Graph, at: Node, first: Value, rest: readonly Value[]):
 
 export function hoistOutputs(context: LoopContext): boolean {
   const { graph, parts, after } = context;
+  const isProduct = ({ node }: Value) => node.op === 'matmul' && node.attributes.form !== 'tn';
+  const products = parts.stacked.filter(({ inner, result, held }) => isProduct(inner) && result && !held?.length);
+  if (!products.length) return false;
   const uses = useCounts(parts.body);
   const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
   let changed = false;
-  for (const stacked of [...parts.stacked]) {
+  for (const stacked of products) {
     const { node } = stacked.inner;
-    if (node.op !== 'matmul' || node.attributes.form === 'tn' || uses.get(stacked.inner) !== 1 || !stacked.result)
-      continue;
-    if (stacked.held?.length) continue;
+    if (uses.get(stacked.inner) !== 1) continue;
     const weight = constantOf.get(node.inputs[1]);
     if (!weight) continue;
     const rows = stackOf(context, node.inputs[0]);
@@ -372,7 +376,7 @@ export function hoistOutputs(context: LoopContext): boolean {
     const product = node.attributes.form === 'nn' ? matmul : matmulNT;
     const precision = precisionOf(node.attributes);
     after.push((map) =>
-      map.set(result, product(new Tensor(graph, rows(map)), new Tensor(graph, weight), precision).value),
+      map.set(result as Value, product(new Tensor(graph, rows(map)), new Tensor(graph, weight), precision).value),
     );
     parts.stacked = parts.stacked.filter((s) => s !== stacked);
     changed = true;

@@ -16,11 +16,12 @@ export interface Rule {
   /** What takes the place of the node's outputs; null: the rule does not apply. */
   (c: Candidate): Tensor | readonly Tensor[] | null;
   /** The operations of which one must have made an operand: without it the rule does not apply, and need not be asked. */
-  readonly operands?: readonly string[];
+  readonly operands?: ReadonlySet<string>;
 }
 
 /** A rule for what works on results of some operations. */
-export const on = (operands: readonly string[], rule: Rule): Rule => Object.assign(rule, { operands });
+export const on = (operands: readonly string[], rule: Rule): Rule =>
+  Object.assign(rule, { operands: new Set(operands) });
 
 /** What may be known to hold one number everywhere. */
 export const numbered = ['constant', 'broadcast', 'reshape'];

@@ -32,9 +32,11 @@ export function apply(operation: Operation, operands: readonly TensorLike[], att
   const first = operands.find((x): x is Tensor => x instanceof Tensor);
   if (!first) fail('ARGUMENT', operation.name, 'at least one tensor among the operands', 'numbers alone');
   const { graph } = first;
-  const inputs = operands.map((x) => {
-    if (!(x instanceof Tensor)) return constant(graph, x);
-    if (x.graph !== graph)
+  const inputs: Value[] = [];
+  const types: Type[] = [];
+  for (const x of operands) {
+    const tensor = x instanceof Tensor ? x : constant(graph, x);
+    if (tensor.graph !== graph)
       fail(
         'ARGUMENT',
         `${operation.name}${graph.path ? ` in ${graph.path}` : ''}`,
@@ -42,31 +44,17 @@ export function apply(operation: Operation, operands: readonly TensorLike[], att
         'tensors of two graphs',
         'Values from outside a scan enter its body as constants.',
       );
-    return x;
-  });
-  const types = inferAt(graph, operation, inputs, attributes);
-  return graph
-    .add(
-      operation.name,
-      inputs.map((x) => x.value),
-      attributes,
-      types,
-    )
-    .outputs.map((v) => new Tensor(graph, v));
+    inputs.push(tensor.value);
+    types.push(tensor.value.type);
+  }
+  const results = inferAt(graph, operation, types, attributes);
+  return graph.add(operation.name, inputs, attributes, results).outputs.map((v) => new Tensor(graph, v));
 }
 
 /** The types of the results; an error also names the layer under which the graph is being written. */
-function inferAt(
-  graph: Graph,
-  operation: Operation,
-  inputs: readonly Tensor[],
-  attributes: Attributes,
-): readonly Type[] {
+function inferAt(graph: Graph, operation: Operation, inputs: readonly Type[], attributes: Attributes): readonly Type[] {
   try {
-    return operation.infer(
-      inputs.map((x) => x.value.type),
-      attributes,
-    );
+    return operation.infer(inputs, attributes);
   } catch (error) {
     if (!graph.path || !(error instanceof UnrolledError)) throw error;
     throw new UnrolledError(error.code, `${graph.path}: ${error.message}`, { cause: error });
