@@ -3,18 +3,19 @@
  *   prune            carries, sequences, constants and outputs that nothing needs
  *   hoistInvariants  what is the same in every step is made once, before the loop
  *   hoistSums        a carried sum of products (the gradient of a weight) becomes one product over all steps, after the loop; so do sums by
- *                    index (the gradient of a table)
+ *                    index (the gradient of a table). A sum over rows alone (the gradient of a scale) is carried row by row
  *   hoistInputs      a product of a sequence with a constant (`x_t W`) is made for all steps before the loop
  *   hoistOutputs     a product that only leaves the loop (`dg_t W'`) is made for all steps after it
  * Each works on a scan taken apart (`ScanParts`) whose operands stand in the graph under construction; what comes after the loop is
  * put into `after`.
  */
-import type { Graph, Node, Value } from '../ir/graph.ts';
+import { addOutput, type Graph, type Node, type Value } from '../ir/graph.ts';
 import { scatterAdd } from '../ops/gather.ts';
 import { matmul, matmulNT, matmulTN, precisionOf } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { sum } from '../ops/reduce.ts';
-import { Tensor } from '../ops/tensor.ts';
+import { broadcastTo } from '../ops/shape.ts';
+import { constant, Tensor } from '../ops/tensor.ts';
 import { type Mapping, mapped, useCounts, usedNodes } from './rewrite.ts';
 import type { ScanParts } from './scan-parts.ts';
 
@@ -276,10 +277,39 @@ function summed(
   }
   const axes = node.attributes.axes as readonly number[];
   if (node.op === 'sum' && !node.attributes.keepDims && axes.length && isLeading(axes)) {
+    if (!isStackedAnyway(context, node.inputs[0])) return summedInPlace(context, node.inputs[0], axes);
     const [a] = stacks.map((s) => s());
     return (map) => sum(at(a, map), { axes: [0, ...axes.map((x) => x + 1)] });
   }
   return null;
+}
+
+/** Whether there is a stack of a value of the body, or will be: for a product over all steps. */
+function isStackedAnyway({ parts }: LoopContext, value: Value): boolean {
+  const isOuter = (node: Node) => node.op === 'matmul' && node.attributes.form === 'tn' && node.inputs.includes(value);
+  return (
+    parts.sequences.some((s) => s.inner === value) ||
+    parts.stacked.some((s) => s.inner === value && s.result) ||
+    parts.body.nodes.some(isOuter)
+  );
+}
+
+/** Adds up the steps where they are made, element by element; what is left of the sum is made after the loop. */
+function summedInPlace({ graph, parts }: LoopContext, value: Value, axes: readonly number[]): (map: Mapping) => Tensor {
+  const { type, node } = value;
+  const zero = broadcastTo(constant(graph, 0), type.shape).value;
+  const make = (op: string, inputs: Value[], attributes: Node['attributes']): Value => {
+    const made: Node = { op, inputs, attributes, outputs: [], path: node.path };
+    return addOutput(made, type);
+  };
+  const inner = make('input', [], { name: 'total' });
+  const next = make('add', [inner, value], {});
+  // A result of no node: it names the total until the scan is put together.
+  const result: Value = { type, node: next.node, index: -1 };
+  parts.body.nodes.unshift(inner.node);
+  parts.body.nodes.push(next.node);
+  parts.carries.push({ init: zero, inner, next, result });
+  return (map) => sum(new Tensor(graph, mapped(map, result)), { axes });
 }
 
 /**
