@@ -35,6 +35,8 @@ async function measure(name: string, make: () => readonly Layer[]): Promise<Row>
   const isText = name.startsWith('embedding');
   const before = performance.now();
   model.build(isText ? [null, null] : [null, null, features]);
+  // They are drawn when they are first asked for.
+  model.getWeights();
   const build = performance.now() - before;
   const times: number[] = [];
   const runs: number[] = [];

@@ -1,6 +1,7 @@
 /**
  * From the start of the import to the end of the first training step, compiling included, in processes of their own: milliseconds until
- * each part is finished. What the first step takes less the second one is the compiling.
+ * each part is finished. What the first step takes less the second one is the compiling, and drawing the weights, which is done when they are
+ * first needed.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
