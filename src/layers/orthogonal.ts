@@ -83,7 +83,10 @@ function finishVector(panels: readonly Float64Array[], at: number, k: number): v
     for (let t = 0; t < at; t++) for (let j = 0; j < 4; j++) takeAwayOne(panels[t], j, panel, k);
   }
   const square = squareOf(panel, k);
-  const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+  scaleVector(panel, k, square > 0 ? 1 / Math.sqrt(square) : 0);
+}
+
+function scaleVector(panel: Float64Array, k: number, scale: number): void {
   for (let i = k; i < panel.length; i += 4) panel[i] *= scale;
 }
 
