@@ -10,6 +10,7 @@ export function sizeOf(shape: Shape): number {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
@@ -22,6 +23,7 @@ export function formatShape(shape: readonly (number | null)[]): string {
 
 /** NumPy's broadcasting rule. */
 export function broadcastShapes(a: Shape, b: Shape, where: string): Shape {
+  if (sameShape(a, b)) return a;
   const rank = Math.max(a.length, b.length);
   const out = new Array<number>(rank);
   for (let i = 0; i < rank; i++) {

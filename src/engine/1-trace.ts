@@ -63,6 +63,9 @@ export function traceStep(
     },
     constant: (data, shape, dtype) => constant(graph, data, shape, dtype),
   });
+  for (const [key, tensor] of [...Object.entries(outputs), ...Object.entries(updates)])
+    if (tensor.graph !== graph)
+      fail('ARGUMENT', `${name}: ${key}`, 'a tensor of the graph of the step', 'one of another graph');
   for (const [key, tensor] of Object.entries(updates)) {
     const { type } = leafOf(key);
     if (!sameShape(type.shape, tensor.shape))

@@ -204,7 +204,6 @@ class Pass {
 
   run(graph: Graph): Graph {
     const used = usedNodes(graph);
-    const results = new Set(graph.outputs);
     const common = new CommonSubexpressions();
     let readers: Map<Value, Node[]> | null = null;
     const isLoop = (v: Value) => v.node.op === 'scan';
@@ -213,7 +212,7 @@ class Pass {
       (node, target, map) => {
         if (node.op === 'scan') {
           readers ??= readersOf(used, isLoop);
-          return this.scan(node, target, map, readers, results);
+          return this.scan(node, target, map, readers, graph.outputs);
         }
         const instead = rewriteNode(target, node)?.map((t) => t.value) ?? common.find(node)?.outputs;
         if (!instead) return true;
@@ -230,10 +229,10 @@ class Pass {
     graph: Graph,
     map: Mapping,
     readers: ReadonlyMap<Value, readonly Node[]>,
-    outputs: ReadonlySet<Value>,
+    outputs: readonly Value[],
   ): boolean {
     const given = scanAttributes(node).body;
-    const isUsed = (v: Value) => readers.has(v) || outputs.has(v);
+    const isUsed = (v: Value) => readers.has(v) || outputs.includes(v);
     const used = node.outputs.filter(isUsed).length;
     const rest = atRest.get(node);
     if (rest?.inputs === node.inputs && rest.used === used && settled.has(given)) return true;

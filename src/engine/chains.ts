@@ -118,23 +118,23 @@ class ChainWriter {
 
   write(): ChainCode {
     const lastUse = new Map<Value, number>();
-    this.body.nodes.forEach((n, i) => n.inputs.forEach((v) => lastUse.set(v, i)));
-    this.body.nodes.forEach((n, i) => {
-      if (n.op === 'input') return;
-      if (n.op === 'constant') {
+    const { nodes } = this.body;
+    for (let i = 0; i < nodes.length; i++) for (const v of nodes[i].inputs) lastUse.set(v, i);
+    for (let i = 0; i < nodes.length; i++) {
+      const n = nodes[i];
+      if (n.op === 'input') continue;
+      if (n.op === 'constant')
         this.operandOf.set(n.outputs[0], this.view(this.constant((n.attributes.data as Float64Array)[0]), 0));
-        return;
+      else if (n.op === 'putRows') this.put(n, lastUse, i);
+      else {
+        const x = n.op === 'pickRows' ? this.indexed(n) : n.inputs.map((v) => this.operand(v));
+        for (let k = 0; k < n.inputs.length; k++) {
+          const v = n.inputs[k];
+          if (lastUse.get(v) === i && n.inputs.indexOf(v) === k) this.release(v);
+        }
+        this.operation(n, x, lastUse);
       }
-      if (n.op === 'putRows') {
-        this.put(n, lastUse, i);
-        return;
-      }
-      const x = n.op === 'pickRows' ? this.indexed(n) : n.inputs.map((v) => this.operand(v));
-      n.inputs.forEach((v, k) => {
-        if (lastUse.get(v) === i && n.inputs.indexOf(v) === k) this.release(v);
-      });
-      this.operation(n, x, lastUse);
-    });
+    }
     const registers = this.registers;
     const number = (o: Operand | undefined) => (!o ? 0 : 'view' in o ? o.view : this.views.length + o.register);
     const ops = this.ops.map(({ op, d, x }) => ({

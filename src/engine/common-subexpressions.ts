@@ -1,4 +1,5 @@
 /** Common subexpressions: nodes that compute the same. */
+import { sameShape } from '../core/shape.ts';
 import { type Attribute, type Attributes, Graph, type Node, type Value } from '../ir/graph.ts';
 
 /** Elements up to which constants are compared by their values. */
@@ -25,6 +26,7 @@ export class CommonSubexpressions {
 function isSame(a: Node, b: Node): boolean {
   if (a.op !== b.op || a.inputs.length !== b.inputs.length) return false;
   for (let i = 0; i < a.inputs.length; i++) if (a.inputs[i] !== b.inputs[i]) return false;
+  if (!sameShape(a.outputs[0].type.shape, b.outputs[0].type.shape)) return false;
   return a.attributes === b.attributes || areAttributes(a.attributes, b.attributes);
 }
 

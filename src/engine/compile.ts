@@ -1,12 +1,12 @@
 /** The order of the phases, and the step that comes out of them. */
 import { fail } from '../core/errors.ts';
 import { sizeOf } from '../core/shape.ts';
-import { verifyGraph } from '../ir/graph.ts';
 import { type StepBuilder, type TracedStep, traceStep } from './1-trace.ts';
 import { exactStep } from './exact-step.ts';
 import { machineStep } from './machine-step.ts';
 import type { StateSpace } from './state.ts';
 import { type CompiledStep, type CompileOptions, type Feed, feedLength, type StagedFeeds } from './step.ts';
+import { verified } from './verification.ts';
 
 export type { StepBuilder, TracedStep } from './1-trace.ts';
 export type {
@@ -41,7 +41,7 @@ export function compileStep(
   };
   const traceOnce = () => traceStep(name, leafOf, trace, options.precision);
   const traced = traceOnce();
-  verifyGraph(traced.graph);
+  verified(traced.graph);
   const step = space.isExact ? exactStep(space, traced) : machineStep(space, traced, options, traceOnce);
   const sizes = [...traced.inputs].map(([key, { type }]) => [key, sizeOf(type.shape)] as const);
   const checked = (feeds: readonly Feed[]) => {

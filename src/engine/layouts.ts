@@ -64,6 +64,9 @@ function relayout(graph: Graph, groups: Groups, value: Value, wanted: number): V
 const lastAxis = (v: Value) => v.type.shape.length - 1;
 const cols = (v: Value) => v.type.shape[lastAxis(v)] ?? 1;
 
+/** What may give or want groups where its operands have none. */
+const sortsColumns: ReadonlySet<string> = new Set(['pack', 'product', 'concat']);
+
 interface Orders {
   readonly groups: Groups;
   /** Groups of the columns that a packed right-hand side is multiplied with: its k axis follows their order. */
@@ -111,6 +114,11 @@ class Layouter {
   }
 
   private node(node: Node): void {
+    if (!sortsColumns.has(node.op) && node.inputs.every((v) => !this.orders.groups.has(v))) {
+      this.wish(node, [], true);
+      for (const v of node.outputs) this.give(v, 1);
+      return;
+    }
     const { inputs, output } = this.wanted(node, node.inputs);
     this.wish(node, inputs, this.areMet(node, inputs));
     for (const v of node.outputs) this.give(v, output(v));

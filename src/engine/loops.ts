@@ -319,9 +319,10 @@ function summedInPlace({ graph, parts }: LoopContext, value: Value, axes: readon
  */
 export function hoistInputs(context: LoopContext, contractFrom: number): boolean {
   const { graph, parts } = context;
+  const isProduct = ({ node }: Value) => node.op === 'matmul' && node.attributes.form !== 'tn';
+  if (!parts.body.nodes.some((n) => n.op === 'matmul' && isProduct(n.outputs[0]))) return false;
   const outerOf = new Map<Value, Value>(parts.sequences.map((s) => [s.inner, s.outer]));
   const constantOf = new Map<Value, Value>(parts.constants.map((c) => [c.inner, c.outer]));
-  const isProduct = ({ node }: Value) => node.op === 'matmul' && node.attributes.form !== 'tn';
   const isEarly = (v: Value) => isProduct(v) && outerOf.has(v.node.inputs[0]) && constantOf.has(v.node.inputs[1]);
   if (!parts.body.nodes.some((n) => n.op === 'matmul' && isEarly(n.outputs[0]))) return false;
   const uses = useCounts(parts.body);

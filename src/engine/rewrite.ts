@@ -87,8 +87,10 @@ export function cloneGraph(graph: Graph): Graph {
 export function usedNodes(graph: Graph, outputs: readonly Value[] = graph.outputs): Set<Node> {
   const used = new Set<Node>();
   for (const v of outputs) used.add(v.node);
-  const { nodes } = graph;
-  for (let i = nodes.length - 1; i >= 0; i--) if (used.has(nodes[i])) for (const v of nodes[i].inputs) used.add(v.node);
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i];
+    if (node.inputs.length && used.has(node)) for (const v of node.inputs) used.add(v.node);
+  }
   return used;
 }
 

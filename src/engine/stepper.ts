@@ -4,7 +4,7 @@
  */
 import type { Shape } from '../core/shape.ts';
 import { sizeOf } from '../core/shape.ts';
-import { printGraph, type Value, verifyGraph } from '../ir/graph.ts';
+import { printGraph, type Value } from '../ir/graph.ts';
 import { columnRuns, floatsOf, type Layout, layoutOf, roundUp } from '../ir/lower.ts';
 import { encodeProgram, printProgram } from '../ir/program.ts';
 import type { Dense } from '../ops/op.ts';
@@ -83,7 +83,7 @@ export function compileStepper(
       }),
     options.precision,
   );
-  verifyGraph(traced.graph);
+  verified(traced.graph);
   return machine.traits.host === 'oracle'
     ? new ExactStepper(traced, carried)
     : new MachineStepper(machine, traced, carried, parameterOf, options);

@@ -32,7 +32,8 @@ function pointwise(
     pointwise: { chain, formula },
     infer(inputs: readonly Type[]) {
       let shape: Shape = [];
-      inputs.forEach((input, i) => {
+      for (let i = 0; i < inputs.length; i++) {
+        const input = inputs[i];
         if (input.dtype !== from)
           fail(
             'ARGUMENT',
@@ -42,7 +43,7 @@ function pointwise(
             `Convert it with ${from === 'f32' ? 'toFloat' : 'toInt'}(x).`,
           );
         shape = i ? broadcastShapes(shape, input.shape, name) : input.shape;
-      });
+      }
       return [{ dtype: to, shape }];
     },
     evaluate: (inputs) => [mapDense(inputs, formula)],
