@@ -14,7 +14,7 @@ import { leaveOutMaskedRows, mayLeaveOutRows } from './active-rows.ts';
 import { CommonSubexpressions } from './common-subexpressions.ts';
 import { hoistInputs, hoistInvariants, hoistOutputs, hoistSums, type LoopContext, prune } from './loops.ts';
 import { type Mapping, mapped, readersOf, rework, tensorOf, usedNodes } from './rewrite.ts';
-import { type Candidate, everywhere, numbered, numbers, on, type Rule } from './rule.ts';
+import { type Candidate, everywhere, isAnyFrom, isFor, numbered, numbers, on, onAll, type Rule } from './rule.ts';
 import { joinScan, type ScanParts, scanParts } from './scan-parts.ts';
 import { behindPointwise, transposeRules } from './transposes.ts';
 
@@ -46,9 +46,8 @@ const joinPadded = on(['pad'], (c) => {
   return axis >= 0 && onlyAxis && meet && fits ? concat([boxes[first], boxes[second]], axis) : null;
 });
 
-const fold = on(['constant'], (c) => {
+const fold = onAll(['constant'], (c) => {
   const operation = operationOf(c.op);
-  if (!c.x.every((t) => t.value.node.op === 'constant')) return null;
   if (sizeOf(c.outputs[0].type.shape) > 64) return null;
   const [{ shape, data }] = operation.evaluate(
     c.x.map((t) => ({ shape: t.shape, data: t.value.node.attributes.data as Float64Array })),
@@ -58,7 +57,7 @@ const fold = on(['constant'], (c) => {
 });
 
 /** What is the same number everywhere stays one number. */
-const foldEverywhere = on(numbered, (c) => {
+const foldEverywhere = onAll(numbered, (c) => {
   const values = c.x.map(everywhere);
   const { pointwise } = operationOf(c.op);
   if (!pointwise || values.some((v) => v === null) || c.x.every((t) => t.value.node.op === 'constant')) return null;
@@ -165,18 +164,13 @@ function rulesOf(op: string): RuleList {
   return list;
 }
 
-function isAnyFrom(inputs: readonly Value[], operations: ReadonlySet<string>): boolean {
-  for (let i = 0; i < inputs.length; i++) if (operations.has(inputs[i].node.op)) return true;
-  return false;
-}
-
 function rewriteNode(graph: Graph, { op, inputs, attributes, outputs }: Node): readonly Tensor[] | null {
   const { rules: list, operands } = rulesOf(op);
   if (operands && !isAnyFrom(inputs, operands)) return null;
   const before = graph.nodes.length;
   const candidate: Candidate = { graph, op, x: inputs.map((v) => tensorOf(graph, v)), attributes, outputs };
   for (const rule of list) {
-    if (rule.operands && !isAnyFrom(inputs, rule.operands)) continue;
+    if (!isFor(rule, inputs)) continue;
     const result = rule(candidate);
     if (result) return Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
   }

@@ -14,7 +14,6 @@ export function mapped(map: Mapping, value: Value): Value {
 
 /** Gives a node its mapped inputs. */
 export function moveInputs(node: Node, map: Mapping): void {
-  if (!map.size) return;
   const { inputs } = node;
   for (let i = 0; i < inputs.length; i++)
     if (map.has(inputs[i])) {
@@ -38,7 +37,7 @@ export function rework(
   for (const node of graph.nodes) {
     if (node.op !== 'input') {
       if (!used.has(node)) continue;
-      moveInputs(node, map);
+      if (map.size) moveInputs(node, map);
       next.path = node.path;
       if (!visit(node, next, map)) continue;
     }

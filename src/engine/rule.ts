@@ -15,13 +15,34 @@ export interface Candidate {
 export interface Rule {
   /** What takes the place of the node's outputs; null: the rule does not apply. */
   (c: Candidate): Tensor | readonly Tensor[] | null;
-  /** The operations of which one must have made an operand: without it the rule does not apply, and need not be asked. */
+  /** The operations that must have made an operand, or all of them: else the rule does not apply, and need not be asked. */
   readonly operands?: ReadonlySet<string>;
+  readonly ofAll?: boolean;
 }
 
-/** A rule for what works on results of some operations. */
+/** A rule for what has an operand made by one of some operations. */
 export const on = (operands: readonly string[], rule: Rule): Rule =>
-  Object.assign(rule, { operands: new Set(operands) });
+  Object.assign(rule, { operands: new Set(operands), ofAll: false });
+
+/** A rule for what has no other operands. */
+export const onAll = (operands: readonly string[], rule: Rule): Rule =>
+  Object.assign(rule, { operands: new Set(operands), ofAll: true });
+
+/** Whether a rule may apply to such operands. */
+export function isFor({ operands, ofAll }: Rule, inputs: readonly Value[]): boolean {
+  if (!operands) return true;
+  return ofAll ? areAllFrom(inputs, operands) : isAnyFrom(inputs, operands);
+}
+
+export function isAnyFrom(inputs: readonly Value[], operations: ReadonlySet<string>): boolean {
+  for (let i = 0; i < inputs.length; i++) if (operations.has(inputs[i].node.op)) return true;
+  return false;
+}
+
+function areAllFrom(inputs: readonly Value[], operations: ReadonlySet<string>): boolean {
+  for (let i = 0; i < inputs.length; i++) if (!operations.has(inputs[i].node.op)) return false;
+  return true;
+}
 
 /** What may be known to hold one number everywhere. */
 export const numbered = ['constant', 'broadcast', 'reshape'];
