@@ -2,20 +2,16 @@
  * The rewrites of a scan, for any body:
  *   prune            carries, sequences, constants and outputs that nothing needs
  *   hoistInvariants  what is the same in every step is made once, before the loop
- *   hoistSums        a carried sum of products (the gradient of a weight) becomes one product over all steps, after the loop; so do sums by
- *                    index (the gradient of a table). A sum over rows alone (the gradient of a scale) is carried row by row
+ *   hoistSums        sums that are carried through all steps, such as gradients of weights (`carried-sums.ts`)
  *   hoistInputs      a product of a sequence with a constant (`x_t W`) is made for all steps before the loop
  *   hoistOutputs     a product that only leaves the loop (`dg_t W'`) is made for all steps after it
  * Each works on a scan taken apart (`ScanParts`) whose operands stand in the graph under construction; what comes after the loop is
  * put into `after`.
  */
-import { addOutput, type Graph, type Node, type Value } from '../ir/graph.ts';
-import { scatterAdd } from '../ops/gather.ts';
-import { matmul, matmulNT, matmulTN, precisionOf } from '../ops/matmul.ts';
+import type { Graph, Node, Value } from '../ir/graph.ts';
+import { matmul, matmulNT, precisionOf } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
-import { sum } from '../ops/reduce.ts';
-import { broadcastTo } from '../ops/shape.ts';
-import { constant, Tensor } from '../ops/tensor.ts';
+import { Tensor } from '../ops/tensor.ts';
 import { type Mapping, mapped, useCounts, usedNodes } from './rewrite.ts';
 import type { ScanParts } from './scan-parts.ts';
 
@@ -204,7 +200,7 @@ export function terms(value: Value, uses: ReadonlyMap<Value, number>): Value[] {
 }
 
 /** The values of all steps of a body value: a sequence as it is, else a stacked output. Gives null for constants. */
-function stackOf(context: LoopContext, value: Value): ((map: Mapping) => Value) | null {
+export function stackOf(context: LoopContext, value: Value): ((map: Mapping) => Value) | null {
   const { parts } = context;
   const sequence = parts.sequences.find((s) => s.inner === value);
   if (sequence) return () => sequence.outer;
@@ -222,94 +218,6 @@ function stackOf(context: LoopContext, value: Value): ((map: Mapping) => Value) 
   }
   const { result } = stacked;
   return (map) => mapped(map, result as Value);
-}
-
-function isLeading(axes: readonly number[]): boolean {
-  return axes.every((a, i) => a === i);
-}
-
-export function hoistSums(context: LoopContext): boolean {
-  const { graph, parts, after } = context;
-  const sums = parts.carries.filter(({ next, result, held }) => next.node.op === 'add' && result && !held?.length);
-  if (!sums.length) return false;
-  const uses = useCounts(parts.body);
-  let changed = false;
-  for (const carry of sums) {
-    if ((uses.get(carry.inner) ?? 0) !== 1 || (uses.get(carry.next) ?? 0) !== 1) continue;
-    const list = terms(carry.next, uses);
-    if (list.length < 2 || list.filter((v) => v === carry.inner).length !== 1) continue;
-    const contributions = list.filter((v) => v !== carry.inner);
-    const makers = contributions.map((v) => summed(context, v, uses));
-    if (makers.some((m) => !m)) continue;
-    const { init, result } = carry;
-    after.push((map) => {
-      let total = new Tensor(graph, init);
-      for (const make of makers) total = add(total, (make as (map: Mapping) => Tensor)(map));
-      map.set(result as Value, total.value);
-    });
-    parts.carries = parts.carries.filter((c) => c !== carry);
-    changed = true;
-  }
-  if (changed) dropUnused(parts);
-  return changed;
-}
-
-/** How the sum over all steps of a term is made outside of the loop. */
-function summed(
-  context: LoopContext,
-  value: Value,
-  uses: ReadonlyMap<Value, number>,
-): ((map: Mapping) => Tensor) | null {
-  const { node } = value;
-  if ((uses.get(value) ?? 0) !== 1) return null;
-  const stacks = node.inputs.map((v) => () => stackOf(context, v));
-  const isConstant = (v: Value) => v.node.op === 'constant' || context.parts.constants.some((c) => c.inner === v);
-  if (node.inputs.some(isConstant)) return null;
-  const at = (stack: ((map: Mapping) => Value) | null, map: Mapping) =>
-    new Tensor(context.graph, (stack as (map: Mapping) => Value)(map));
-  if (node.op === 'matmul' && node.attributes.form === 'tn') {
-    const [a, b] = stacks.map((s) => s());
-    return (map) => matmulTN(at(a, map), at(b, map), precisionOf(node.attributes));
-  }
-  if (node.op === 'scatterAdd') {
-    const [ids, values] = stacks.map((s) => s());
-    return (map) => scatterAdd(at(ids, map), at(values, map), node.attributes.rows as number);
-  }
-  const axes = node.attributes.axes as readonly number[];
-  if (node.op === 'sum' && !node.attributes.keepDims && axes.length && isLeading(axes)) {
-    if (!isStackedAnyway(context, node.inputs[0])) return summedInPlace(context, node.inputs[0], axes);
-    const [a] = stacks.map((s) => s());
-    return (map) => sum(at(a, map), { axes: [0, ...axes.map((x) => x + 1)] });
-  }
-  return null;
-}
-
-/** Whether there is a stack of a value of the body, or will be: for a product over all steps. */
-function isStackedAnyway({ parts }: LoopContext, value: Value): boolean {
-  const isOuter = (node: Node) => node.op === 'matmul' && node.attributes.form === 'tn' && node.inputs.includes(value);
-  return (
-    parts.sequences.some((s) => s.inner === value) ||
-    parts.stacked.some((s) => s.inner === value && s.result) ||
-    parts.body.nodes.some(isOuter)
-  );
-}
-
-/** Adds up the steps where they are made, element by element; what is left of the sum is made after the loop. */
-function summedInPlace({ graph, parts }: LoopContext, value: Value, axes: readonly number[]): (map: Mapping) => Tensor {
-  const { type, node } = value;
-  const zero = broadcastTo(constant(graph, 0), type.shape).value;
-  const make = (op: string, inputs: Value[], attributes: Node['attributes']): Value => {
-    const made: Node = { op, inputs, attributes, outputs: [], path: node.path };
-    return addOutput(made, type);
-  };
-  const inner = make('input', [], { name: 'total' });
-  const next = make('add', [inner, value], {});
-  // A result of no node: it names the total until the scan is put together.
-  const result: Value = { type, node: next.node, index: -1 };
-  parts.body.nodes.unshift(inner.node);
-  parts.body.nodes.push(next.node);
-  parts.carries.push({ init: zero, inner, next, result });
-  return (map) => sum(new Tensor(graph, mapped(map, result)), { axes });
 }
 
 /**
