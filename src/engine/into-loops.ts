@@ -20,6 +20,8 @@ function plain(value: Value): Value {
   return sizeOf(base.type.shape) === 1 ? base : value;
 }
 
+const isNumber = ({ node, type }: Value) => node.op === 'constant' && !type.shape.length;
+
 /** `step`: a step of it; `whole`: the same in every step; null: it cannot be had there. */
 function mannerOf(value: Value, rank: number, length: number): Manner | null {
   const { node, type } = plain(value);
@@ -30,31 +32,49 @@ function mannerOf(value: Value, rank: number, length: number): Manner | null {
 
 const cheap = new Set(['add', 'sub', 'mul', 'neg', 'oneMinus', 'square']);
 
-class Moves {
-  private readonly graph: Graph;
+/** Who reads what, and where it stands. */
+class Places {
   private readonly readers: ReadonlyMap<Value, readonly Node[]>;
+  private readonly positions: ReadonlyMap<Node, number>;
+  private readonly results: ReadonlySet<Value>;
+
+  constructor({ nodes, outputs }: Graph) {
+    this.readers = readersOf(nodes);
+    this.positions = new Map(nodes.map((node, i) => [node, i]));
+    this.results = new Set(outputs);
+  }
+
+  readersOf(value: Value): readonly Node[] {
+    return this.readers.get(value) ?? [];
+  }
+
+  isResult(value: Value): boolean {
+    return this.results.has(value);
+  }
+
+  isBefore(a: Node, b: Node): boolean {
+    return (this.positions.get(a) as number) < (this.positions.get(b) as number);
+  }
+
+  inOrder(nodes: Iterable<Node>): Node[] {
+    return [...nodes].sort((a, b) => (this.isBefore(a, b) ? -1 : 1));
+  }
+}
+
+class Moves {
+  private readonly places: Places;
   private readonly scan: Node;
   /** What can be had in a step: sequences of the loop, and what is made in it. */
   private readonly known: Set<Value>;
-  /** Nodes that are made within the loop, in an order in which they can be. */
+  /** Nodes that are made within the loop. */
   readonly made = new Set<Node>();
   /** Sums that are results of the loop. */
   readonly sums: Node[] = [];
 
-  constructor(graph: Graph, readers: ReadonlyMap<Value, readonly Node[]>, scan: Node) {
-    this.graph = graph;
-    this.readers = readers;
+  constructor(places: Places, scan: Node) {
+    this.places = places;
     this.scan = scan;
-    const { carries, sequences } = scanAttributes(scan);
-    this.known = new Set(scan.inputs.slice(carries, carries + sequences));
-  }
-
-  private readersOf(value: Value): readonly Node[] {
-    return this.readers.get(value) ?? [];
-  }
-
-  private isResult(value: Value): boolean {
-    return this.graph.outputs.includes(value);
+    this.known = new Set(sequencesOf(scan));
   }
 
   /** Whether every operand of a node can be had in a step, and the node goes over the steps. */
@@ -71,9 +91,9 @@ class Moves {
 
   /** Takes in what makes the sequences, as long as that leaves no more stacks than before. */
   takeMakers(from: number): void {
-    const { body, carries, sequences } = scanAttributes(this.scan);
+    const { body, carries } = scanAttributes(this.scan);
     const bodyReaders = readersOf(body.nodes);
-    const queue = this.scan.inputs.slice(carries, carries + sequences).filter((v, i) => {
+    const queue = sequencesOf(this.scan).filter((v, i) => {
       const inner = body.inputs[carries + i];
       // Where a product reads it, it must stand in memory anyway.
       const onlyPointwise = (bodyReaders.get(inner) ?? []).every(isPointwise) && !body.outputs.includes(inner);
@@ -81,15 +101,14 @@ class Moves {
     });
     for (let value = queue.pop(); value; value = queue.pop()) {
       const { node } = value;
-      if (!isPointwise(node) || !this.fits(node) || this.isResult(value)) continue;
-      const others = this.readersOf(value).filter((reader) => reader !== this.scan && !this.made.has(reader));
+      if (!isPointwise(node) || !this.fits(node) || this.places.isResult(value)) continue;
+      const others = this.places.readersOf(value).filter((reader) => reader !== this.scan && !this.made.has(reader));
       const again =
         cheap.has(node.op) && others.every(isPointwise) && this.steps(node).every((v) => !isPointwise(v.node));
       if (others.length && !again) continue;
       const fresh = this.steps(node).filter((v) => !this.known.has(v) && !this.staysAnyway(v));
       if (new Set(fresh).size > 1) continue;
       this.known.delete(value);
-      this.made.delete(node);
       this.made.add(node);
       for (const v of this.steps(node)) {
         this.known.add(v);
@@ -101,23 +120,26 @@ class Moves {
 
   /** Whether a stack is in memory until after the loop, whatever the loop reads. */
   private staysAnyway(value: Value): boolean {
-    if (value.node.op === 'input') return true;
-    const at = this.graph.nodes.indexOf(this.scan);
-    return this.isResult(value) || this.readersOf(value).some((reader) => this.graph.nodes.indexOf(reader) > at);
+    if (value.node.op === 'input' || this.places.isResult(value)) return true;
+    return this.places.readersOf(value).some((reader) => this.places.isBefore(this.scan, reader));
   }
 
-  /** Takes in the sums over the features of what can be made in a step. */
-  takeSums(needed: ReadonlySet<Node>): void {
-    if (!this.made.size || scanAttributes(this.scan).active) return;
-    for (const node of this.graph.nodes) {
-      if (node.op !== 'sum' || needed.has(node)) continue;
+  /**
+   * Takes in the sums over the features of what can be made in a step.
+   *
+   * @param before what the loop follows from
+   */
+  takeSums(sums: readonly Node[], before: ReadonlySet<Node>): void {
+    const { length, active } = scanAttributes(this.scan);
+    if (active) return;
+    for (const node of sums) {
+      if (before.has(node)) continue;
       const axes = node.attributes.axes as readonly number[];
       const [value] = node.inputs;
-      const { length } = scanAttributes(this.scan);
       const { shape } = value.type;
       if (shape.length < 3 || shape[0] !== length || axes.length !== 1 || axes[0] !== shape.length - 1) continue;
       const cone = new Set<Node>();
-      if (!this.gather(value, cone, new Set([node]))) continue;
+      if (!this.gather(value, cone, new Set([node]), before)) continue;
       for (const own of cone) this.made.add(own);
       for (const own of cone) this.known.add(own.outputs[0]);
       this.sums.push(node);
@@ -125,13 +147,16 @@ class Moves {
   }
 
   /** The nodes, the first ones first, that lead from what is known to a value which nothing else reads. */
-  private gather(value: Value, cone: Set<Node>, readBy: Set<Node>): boolean {
+  private gather(value: Value, cone: Set<Node>, readBy: Set<Node>, before: ReadonlySet<Node>): boolean {
     if (this.known.has(value)) return true;
     const { node } = value;
-    if (!isPointwise(node) || !this.fits(node) || this.isResult(value)) return false;
+    if (!isPointwise(node) || !this.fits(node) || this.places.isResult(value)) return false;
     readBy.add(node);
-    if (!this.readersOf(value).every((reader) => readBy.has(reader))) return false;
-    if (!this.steps(node).every((v) => this.gather(v, cone, readBy))) return false;
+    if (!this.places.readersOf(value).every((reader) => readBy.has(reader))) return false;
+    const steps = this.steps(node);
+    const isThere = (v: Value) => before.has(plain(v).node) || isNumber(plain(v));
+    if (!node.inputs.every((v) => (steps.includes(v) ? this.gather(v, cone, readBy, before) : isThere(v))))
+      return false;
     cone.add(node);
     return true;
   }
@@ -191,13 +216,12 @@ class Rebuilt {
 
   private enter(value: Value, manner: Manner): Value {
     const { node, type } = value;
-    const isNumber = node.op === 'constant' && !type.shape.length;
-    const [op, attributes] = isNumber ? ['constant', node.attributes] : ['input', { name: 's' }];
+    const [op, attributes] = isNumber(value) ? ['constant', node.attributes] : ['input', { name: 's' }];
     const own = this.add(
       { op, inputs: [], attributes, outputs: [], path: node.path },
       manner === 'step' ? { ...type, shape: type.shape.slice(1) } : type,
     );
-    if (!isNumber) this.parts[manner === 'step' ? 'sequences' : 'constants'].push({ outer: value, inner: own });
+    if (!isNumber(value)) this.parts[manner === 'step' ? 'sequences' : 'constants'].push({ outer: value, inner: own });
     this.inner.set(value, own);
     return own;
   }
@@ -218,43 +242,61 @@ function delayed(nodes: readonly Node[], sums: readonly Node[], behind: Node): N
  * @param from elements of a stack that is worth it
  */
 export function moveIntoLoops(graph: Graph, from: number): Graph {
-  const readers = readersOf(graph.nodes);
+  const isWorth = (v: Value) => isPointwise(v.node) && sizeOf(v.type.shape) >= from;
+  const scans = graph.nodes.filter(
+    (node) => node.op === 'scan' && !scanAttributes(node).segments && sequencesOf(node).some(isWorth),
+  );
+  if (!scans.length) return graph;
+  const places = new Places(graph);
   const plans = new Map<Node, Moves>();
   const gone = new Set<Node>();
-  for (const scan of graph.nodes.filter(({ op }) => op === 'scan')) {
-    if (scanAttributes(scan).segments) continue;
-    const moves = new Moves(graph, readers, scan);
+  /** The loops that make sums now. */
+  const makers = new Map<Node, Node>();
+  for (const scan of scans) {
+    const moves = new Moves(places, scan);
     moves.takeMakers(from);
     if (!moves.made.size) continue;
-    moves.takeSums(new Set([...ancestors(scan), ...gone]));
+    const sums = graph.nodes.filter((node) => node.op === 'sum' && !makers.has(node));
+    moves.takeSums(sums, ancestors(scan, makers));
     plans.set(scan, moves);
     const within = new Set<Node>([scan, ...moves.made, ...moves.sums]);
     for (const node of moves.made)
-      if ((readers.get(node.outputs[0]) ?? []).every((reader) => within.has(reader))) gone.add(node);
-    for (const node of moves.sums) gone.add(node);
+      if (places.readersOf(node.outputs[0]).every((reader) => within.has(reader))) gone.add(node);
+    for (const node of moves.sums) {
+      gone.add(node);
+      makers.set(node, scan);
+    }
   }
   if (!plans.size) return graph;
   for (const [scan, { sums }] of plans)
     if (sums.length) graph.nodes.splice(0, graph.nodes.length, ...delayed(graph.nodes, sums, scan));
-  const place = new Map(graph.nodes.map((node, i) => [node, i]));
   return rework(graph, (node, next, map) => {
     if (gone.has(node)) return false;
     const moves = plans.get(node);
     if (!moves) return true;
-    const made = [...moves.made].sort((a, b) => (place.get(a) as number) - (place.get(b) as number));
+    const made = places.inOrder(moves.made);
     joinScan(next, new Rebuilt(node, map).with({ made, sums: moves.sums }), map, node.path);
     return false;
   });
 }
 
-function ancestors(node: Node): Set<Node> {
+function sequencesOf(scan: Node): readonly Value[] {
+  const { carries, sequences } = scanAttributes(scan);
+  return scan.inputs.slice(carries, carries + sequences);
+}
+
+/** What a node follows from. @param makers nodes whose results another one makes */
+function ancestors(node: Node, makers: ReadonlyMap<Node, Node>): Set<Node> {
   const found = new Set<Node>();
   const stack = [node];
-  for (let next = stack.pop(); next; next = stack.pop())
-    for (const { node: maker } of next.inputs) {
-      if (found.has(maker)) continue;
-      found.add(maker);
-      stack.push(maker);
-    }
+  const add = (maker: Node | undefined) => {
+    if (!maker || found.has(maker)) return;
+    found.add(maker);
+    stack.push(maker);
+  };
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    add(makers.get(next));
+    for (const v of next.inputs) add(v.node);
+  }
   return found;
 }
