@@ -7,34 +7,32 @@ import { isChained, isElementwise, isPointwise, iterationShape } from './operand
 const MOST_OPERATIONS = 60;
 
 /** A node on the way into a group. */
-interface Candidate {
+class Candidate {
   readonly node: Node;
   /** What it goes over; null where it is no part of chains. */
   readonly shape: Shape | null;
   /** Operations of one group have the same: the most borders between groups that lie before it. */
-  level: number;
-  readonly readers: Candidate[];
+  level = 0;
+  readonly readers: Candidate[] = [];
   /** Another one of its group; itself for the one that stands for the group. */
   leader: Candidate;
-  members: Node[] | null;
-}
+  members: Node[] | null = null;
 
-function candidate(node: Node): Candidate {
-  const shape = isChained(node) ? iterationShape(node) : null;
-  const made = { node, shape, level: 0, readers: [], members: null } as unknown as Candidate;
-  made.leader = made;
-  return made;
+  constructor(node: Node) {
+    this.node = node;
+    this.shape = isChained(node) ? iterationShape(node) : null;
+    this.leader = this;
+  }
 }
 
 /** What makes inputs and constants. */
-const source = candidate({ op: 'input', inputs: [], attributes: {}, outputs: [], path: '' });
+const source = new Candidate({ op: 'input', inputs: [], attributes: {}, outputs: [], path: '' });
 
-const sameGroup = (a: Candidate, b: Candidate) =>
-  a.shape !== null && b.shape !== null && (a.shape === b.shape || sameShape(a.shape, b.shape));
+const areAlike = (a: Candidate, b: Candidate) => a.shape !== null && b.shape !== null && sameShape(a.shape, b.shape);
 
 /** Whether an operation can stand in the chain of one whose result it reads. */
 function together(a: Candidate, b: Candidate): boolean {
-  if (a.node.op === 'putRows' || !sameGroup(a, b)) return false;
+  if (a.node.op === 'putRows' || !areAlike(a, b)) return false;
   return isPointwise(b.node) || b.node.inputs.every((v, i) => v.node !== a.node || isElementwise(b.node, i));
 }
 
@@ -50,7 +48,7 @@ export function groupPointwise(graph: Graph): Map<Node, Node[]> {
   const chained: Candidate[] = [];
   for (const node of graph.nodes) {
     if (!node.inputs.length) continue;
-    const own = candidate(node);
+    const own = new Candidate(node);
     candidates.set(node, own);
     if (own.shape) chained.push(own);
     for (const v of node.inputs) {
@@ -87,7 +85,7 @@ function joinConnected(chained: readonly Candidate[], of: (v: Value) => Candidat
       if (maker.level === own.level && together(maker, own)) leaderOf(own).leader = leaderOf(maker);
       if (sizeOf(v.type.shape) <= 1) continue;
       const others = readers.get(v);
-      const other = others?.find((r) => r.level === own.level && sameGroup(r, own));
+      const other = others?.find((r) => r.level === own.level && areAlike(r, own));
       if (other) leaderOf(own).leader = leaderOf(other);
       else if (others) others.push(own);
       else readers.set(v, [own]);
