@@ -252,7 +252,8 @@ function heading(): string {
     '',
     'Written by `npm run bench -- report` from the last results of each benchmark. Ratios are times of the peer over ours, both measured in turn',
     'in the same run; `x PyTorch` of 2 is twice as fast. Times are medians. `of peak` is the share of the FMA rate that was measured in that run;',
-    'operations are counted without the gradient of the input. Training is measured through `fit`, inference through `predict`.',
+    'operations are counted without the gradient of the input. Training is measured through `fit`, inference through `predict`, which writes over the',
+    'results of the last time (`out`), as the loops of the peers have the memory of results again that they drop; `ms, new array` is without it.',
     '',
     table([
       { what: 'machine', is: `${processor}, ${cores} cores, ${memoryGB} GB, ${system}` },
