@@ -178,11 +178,11 @@ class Finder {
 
   void product() {
     using namespace product_field;
-    const i64 width = (i64)code[blocks] * LANES;
+    const i64 packedWidth = (i64)code[blocks] * LANES, width = packedWidth + (code[period] ? packedWidth / code[period] : 0);
     each(segments, segments_integers, [&](const i32* s) {
       touch(s, segments_at, Window().over(s[segments_count], s[segments_step]).width(1), ROW, s[segments_pitch], false);
     });
-    touch(code, packed, Window().width(code[total] * width), ALL, 0, false);
+    touch(code, packed, Window().width(code[total] * packedWidth), ALL, 0, false);
     if (code[init] == init_row) touch(code, initAt, Window().width(width), ALL, 0, false);
     if (code[init] == init_matrix) touch(code, initAt, Window().width(width), ROW, code[initPitch], false);
     touch(code, dst, Window().width(width), ROW, code[dstPitch], true);
@@ -315,11 +315,12 @@ class Finder {
       }
       case OP_PRODUCT_TN: {
         using namespace product_tn_field;
-        units = at(product_tn_field::blocks);
-        const i64 width = units * LANES;
+        const i64 width = at(product_tn_field::blocks) * LANES;
+        units = at(product_tn_field::blocks) / (code[period] ? at(period) : 1);
         each(segments, segments_integers, [&](const i32* s) {
+          const i64 own = s[segments_without] ? width - units * LANES : width;
           touch(s, segments_at, Window().over(at(rows), s[segments_pitch]).width(s[segments_cols]), ALL, 0, false);
-          touch(s, segments_dst, Window().over(s[segments_cols], s[segments_dstPitch]).width(width), OWN, 0, true);
+          touch(s, segments_dst, Window().over(s[segments_cols], s[segments_dstPitch]).width(own), OWN, 0, true);
         });
         reads(b, Window().over(at(rows), at(bPitch)).width(width));
         if (code[sums]) writes(sumAt, Window().width(width));

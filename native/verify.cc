@@ -163,6 +163,11 @@ struct Verifier {
     return at(field) == precision_float32 || at(field) == precision_bfloat16 || refuse("the precision is unknown");
   }
 
+  /** Periods of blocks: none, or whole ones of more than one. */
+  bool periods(int period, int blocks) {
+    return !at(period) || (at(period) > 1 && at(blocks) % at(period) == 0) || refuse("its blocks are no whole periods");
+  }
+
   bool product() {
     using namespace product_field;
     if (!notNegative({rows, blocks, total}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
@@ -170,7 +175,13 @@ struct Verifier {
     if (at(init) < init_zero || at(init) > init_matrix) return refuse("init is unknown");
     if (!precisionIs(precision)) return false;
     if (code[segments] > MAXIMUM_SEGMENTS) return refuse("it has too many segments");
-    const i64 width = multiply(at(blocks), LANES);
+    if (!periods(period, blocks)) return false;
+    if (at(period)) {
+      if (at(panel) != 1 && at(panel) != at(period)) return refuse("a panel is neither a block nor a period");
+      if (at(apart) < 0 || at(apart) > code[segments]) return refuse("segments are missing");
+      if (at(groups) || at(precision)) return refuse("what stands apart has neither groups nor pairs");
+    }
+    const i64 packedWidth = multiply(at(blocks), LANES), width = packedWidth + (at(period) ? multiply(at(blocks) / at(period), LANES) : 0);
     const i32* s = code + segments + 1;
     i64 sum = 0;
     for (i32 i = 0; i < code[segments]; i++, s += segments_integers) {
@@ -183,7 +194,7 @@ struct Verifier {
     if (!at(rows)) return true;
     if (at(init) == init_row && !reads(initAt, Extent().width(width))) return false;
     if (at(init) == init_matrix && !reads(initAt, Extent().over(at(rows), at(initPitch)).width(width))) return false;
-    return reads(packed, Extent().width(multiply(at(total), width))) && writes(dst, Extent().over(at(rows), at(dstPitch)).width(width));
+    return reads(packed, Extent().width(multiply(at(total), packedWidth))) && writes(dst, Extent().over(at(rows), at(dstPitch)).width(width));
   }
 
   bool pack() {
@@ -223,14 +234,16 @@ struct Verifier {
     using namespace product_tn_field;
     if (!notNegative({rows, blocks, scratchFloats}) || !rowGroups(rows, groups, groupRows, countsAt)) return false;
     if (at(kBlock) < 1) return refuse("kBlock is not positive");
-    if (!precisionIs(precision)) return false;
+    if (!precisionIs(precision) || !periods(period, blocks)) return false;
     const i64 width = multiply(at(blocks), LANES);
     const i32* s = code + segments + 1;
     for (i32 i = 0; i < code[segments]; i++, s += segments_integers) {
-      const i64 cols = s[segments_cols];
+      const i64 cols = s[segments_cols], left = s[segments_without];
       if (cols < 0) return refuse("a count is negative");
+      if (left < 0 || left > at(period)) return refuse("it leaves out a block that does not exist");
+      const i64 own = left ? width - multiply(at(blocks) / at(period), LANES) : width;
       if (width && !reach(s, segments_at, Extent().over(at(rows), s[segments_pitch]).width(cols), READ)) return false;
-      if (!reach(s, segments_dst, Extent().over(cols, s[segments_dstPitch]).width(width), WRITE)) return false;
+      if (!reach(s, segments_dst, Extent().over(cols, s[segments_dstPitch]).width(own), WRITE)) return false;
     }
     if (at(sums) && !writes(sumAt, Extent().width(width))) return false;
     return reads(b, Extent().over(at(rows), at(bPitch)).width(width)) && writes(scratch, Extent().width(at(scratchFloats)));

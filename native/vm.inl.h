@@ -125,7 +125,7 @@ bool step(Run& run, const i32* start) {
       case OP_PACK: runPack(code, slots, allOf(panelsOf(code))); break;
       case OP_MATVEC: runMatvec(code, slots, rowsOf(code[matvec_field::rows])); break;
       case OP_PRODUCT_TN:
-        runProductTN(code, slots, allOf(code[product_tn_field::blocks]), scratchOf(run, code, product_tn_field::scratch));
+        runProductTN(code, slots, allOf(code[product_tn_field::blocks] / unitOfTN(code)), scratchOf(run, code, product_tn_field::scratch));
         break;
       case OP_VECTOR_TN: runVectorTN(code, slots); break;
       case OP_CHAIN: {

@@ -199,11 +199,39 @@ struct RowBlocks {
 
 enum { MOST_RUNS = 512 };
 
-/** The blocks of B in `span`; panels are packed in `buffer`. HALF: as pairs of bfloat16. */
+/** Blocks of B of which a segment takes all, or all but one of every period. */
+struct Taken {
+  index period, without;
+
+  index count(index blocks) const { return without ? blocks - blocks / period : blocks; }
+
+  /** Runs of blocks that are taken of first..end: where they begin in B and in dst, and how many. */
+  template <class F>
+  void runs(index first, index end, F f) const {
+    if (!without) return f(first, first, end - first);
+    for (index b = first; b < end;) {
+      const index inPeriod = b % period, before = inPeriod < without - 1;
+      if (inPeriod == without - 1) {
+        b++;
+        continue;
+      }
+      // Up to the block that is left out, in this period or the next one.
+      const index stop = b - inPeriod + without - 1 + (before ? 0 : period), to = stop < end ? stop : end;
+      f(b, b - b / period - !before, to - b);
+      b = to;
+    }
+  }
+};
+
+/** Blocks of B that are not shared out between threads. */
+INLINE index unitOfTN(const i32* code) { return code[product_tn_field::period] ? code[product_tn_field::period] : 1; }
+
+/** The units of B in `span`; panels are packed in `buffer`. HALF: as pairs of bfloat16. */
 template <bool HALF>
 static void productTN(const i32* code, float* const* slots, Span span, float* buffer) {
   using namespace product_tn_field;
-  const index rowCount = code[rows], blockCount = span.end - span.first, bStep = code[bPitch], left = span.first * LANES;
+  const index perUnit = unitOfTN(code), firstBlock = span.first * perUnit, blockCount = span.end * perUnit - firstBlock;
+  const index rowCount = code[rows], bStep = code[bPitch], left = firstBlock * LANES;
   if (code[blocks] && !blockCount) return;
   const float* matrix = slots[code[b]] + code[b + 1] + left;
   const bool add = code[accumulate];
@@ -248,11 +276,14 @@ static void productTN(const i32* code, float* const* slots, Span span, float* bu
       const i32* s = list + i * segments_integers;
       const index aPitch = s[segments_pitch], colCount = s[segments_cols], dstStep = s[segments_dstPitch];
       const float* a = slots[s[segments_at]] + s[segments_at + 1];
-      float* dst = slots[s[segments_dst]] + s[segments_dst + 1] + left;
+      const Taken taken = {code[period], s[segments_without]};
+      float* dst = slots[s[segments_dst]] + s[segments_dst + 1] + taken.count(firstBlock) * LANES;
       const float* aBlock = a + runs[0].from * aPitch;
       if (HALF && !packed) {
-        if (!started) zeroMatrix(dst, dstStep, colCount, blockCount * LANES);
-        addOuterInPlace(aBlock, aPitch, bBlock, bStep, inRows, colCount, blockCount * LANES, dst, dstStep);
+        if (!started) zeroMatrix(dst, dstStep, colCount, taken.count(blockCount) * LANES);
+        taken.runs(0, blockCount, [&](index from, index to, index width) {
+          addOuterInPlace(aBlock, aPitch, bBlock + from * LANES, bStep, inRows, colCount, width * LANES, dst + to * LANES, dstStep);
+        });
         continue;
       }
       if (packed)
@@ -266,13 +297,16 @@ static void productTN(const i32* code, float* const* slots, Span span, float* bu
           const index group = colCount - m < GROUP ? colCount - m : (index)GROUP;
           for (index first = outer; first < blockCount && first < outer + PACK_BLOCKS; first += TILE_BLOCKS) {
             const index width = blockCount - first < TILE_BLOCKS ? blockCount - first : (index)TILE_BLOCKS;
-            Product product;
-            product.packed = packed ? buffer + first * LANES * k : bBlock + first * LANES;
-            product.width = packed ? width * LANES : bStep;
-            product.dst = dst + m * dstStep + first * LANES;
-            product.dstPitch = product.initPitch = dstStep;
-            product.init = started ? product.dst : nullptr;
-            transposedTilesOf<TILE_BLOCKS, HALF>((int)width, packed ? aPacked + m * k : aBlock + m, packed ? group : aPitch, k, group, product);
+            const float* panel = packed ? buffer + first * LANES * k : bBlock + first * LANES;
+            taken.runs(first, first + width, [&](index from, index to, index some) {
+              Product product;
+              product.packed = panel + (from - first) * LANES;
+              product.width = packed ? width * LANES : bStep;
+              product.dst = dst + m * dstStep + to * LANES;
+              product.dstPitch = product.initPitch = dstStep;
+              product.init = started ? product.dst : nullptr;
+              transposedTilesOf<TILE_BLOCKS, HALF>((int)some, packed ? aPacked + m * k : aBlock + m, packed ? group : aPitch, k, group, product);
+            });
           }
         }
     }
@@ -280,7 +314,9 @@ static void productTN(const i32* code, float* const* slots, Span span, float* bu
   if (!started)
     for (i32 i = 0; i < count; i++) {
       const i32* s = list + i * segments_integers;
-      zeroMatrix(slots[s[segments_dst]] + s[segments_dst + 1] + left, s[segments_dstPitch], s[segments_cols], blockCount * LANES);
+      const Taken taken = {code[period], s[segments_without]};
+      float* dst = slots[s[segments_dst]] + s[segments_dst + 1] + taken.count(firstBlock) * LANES;
+      zeroMatrix(dst, s[segments_dstPitch], s[segments_cols], taken.count(blockCount) * LANES);
     }
 }
 

@@ -20,6 +20,15 @@ struct Product {
   index initPitch;
   float* dst;
   index dstPitch;
+  // Of every `period` blocks of B the last one is taken twice: by the first `apart` segments, and by the others. 0: no periods.
+  index period = 0;
+  i32 apart = 0;
+
+  void nextPeriod(index total) {
+    packed += period * total * LANES;
+    dst += (period + 1) * LANES;
+    if (init) init += (period + 1) * LANES;
+  }
 };
 
 // Rows of a tile by blocks, chosen so that the accumulators, a row of B and a broadcast fit the registers.
@@ -37,11 +46,8 @@ enum { TILE_BLOCKS = 1 };
 constexpr int tileRows(int) { return 2; }
 #endif
 
-/** UNIT: the rows of A are neighbours (A transposed): pitch is 1. HALF: both sides are pairs of bfloat16, one k is a pair. */
-template <int MR, int NB, bool UNIT, bool HALF>
-static __attribute__((noinline)) void tile(const Product& product, index row) {
-  constexpr int NV = NB * BV;
-  vf sum[MR][NV];
+template <int MR, int NV>
+INLINE void startSums(vf (&sum)[MR][NV], const Product& product, index row) {
   if (product.init) {
     const float* init = product.init + row * product.initPitch;
     UNROLL for (int i = 0; i < MR; i++)
@@ -50,32 +56,50 @@ static __attribute__((noinline)) void tile(const Product& product, index row) {
     UNROLL for (int i = 0; i < MR; i++)
       UNROLL for (int j = 0; j < NV; j++) sum[i][j] = vf{};
   }
-  const float* b = product.packed;
-  const index width = product.width;
-  for (i32 s = 0; s < product.segmentCount; s++) {
-    const Segment& segment = product.segments[s];
-    const index pitch = UNIT ? 1 : segment.pitch, step = segment.step;
-    const float* a = segment.at + row * pitch;
-    for (index k = segment.count; k > 0; k--) {
-      vf columns[NV];
-      UNROLL for (int j = 0; j < NV; j++) columns[j] = load(b + j * VW);
-      b += width;
-      UNROLL for (int i = 0; i < MR; i++) {
-        if constexpr (HALF) {
-          vf x = broadcastPair(a + i * pitch);
-          UNROLL for (int j = 0; j < NV; j++) sum[i][j] = dotPairs(x, columns[j], sum[i][j]);
-        } else {
-          vf x = broadcast(a[i * pitch]);
-          UNROLL for (int j = 0; j < NV; j++) sum[i][j] = fma(x, columns[j], sum[i][j]);
-        }
-      }
-      a += step;
-    }
-  }
+}
+
+template <int MR, int NV>
+INLINE void storeSums(const vf (&sum)[MR][NV], const Product& product, index row) {
   const index dstPitch = product.dstPitch;
   float* dst = product.dst + row * dstPitch;
   UNROLL for (int i = 0; i < MR; i++)
     UNROLL for (int j = 0; j < NV; j++) store(dst + i * dstPitch + j * VW, sum[i][j]);
+}
+
+/**
+ * Adds one segment against NB blocks of B; gives where the next one begins in B. The last block is added to block LAST of the sums, the others
+ * to their own. UNIT: the rows of A are neighbours (A transposed): pitch is 1. HALF: both sides are pairs of bfloat16, one k is a pair.
+ */
+template <int NB, int LAST, bool UNIT, bool HALF, int MR, int NV>
+INLINE const float* addSegment(vf (&sum)[MR][NV], const Segment& segment, index row, const float* b, index width) {
+  constexpr int OWN = (NB - 1) * BV;
+  const index pitch = UNIT ? 1 : segment.pitch, step = segment.step;
+  const float* a = segment.at + row * pitch;
+  for (index k = segment.count; k > 0; k--) {
+    vf columns[NB * BV];
+    UNROLL for (int j = 0; j < NB * BV; j++) columns[j] = load(b + j * VW);
+    b += width;
+    UNROLL for (int i = 0; i < MR; i++) {
+      const vf x = HALF ? broadcastPair(a + i * pitch) : broadcast(a[i * pitch]);
+      UNROLL for (int j = 0; j < NB * BV; j++) {
+        vf& to = sum[i][j < OWN ? j : j - OWN + LAST * BV];
+        if constexpr (HALF) to = dotPairs(x, columns[j], to);
+        else to = fma(x, columns[j], to);
+      }
+    }
+    a += step;
+  }
+  return b;
+}
+
+template <int MR, int NB, bool UNIT, bool HALF>
+static __attribute__((noinline)) void tile(const Product& product, index row) {
+  vf sum[MR][NB * BV];
+  startSums(sum, product, row);
+  const float* b = product.packed;
+  for (i32 s = 0; s < product.segmentCount; s++)
+    b = addSegment<NB, NB - 1, UNIT, HALF>(sum, product.segments[s], row, b, product.width);
+  storeSums(sum, product, row);
 }
 
 template <int MR, int NB, bool UNIT, bool HALF>
@@ -84,17 +108,22 @@ INLINE void tileOf(int rows, const Product& product, index row) {
   else if constexpr (MR > 1) tileOf<MR - 1, NB, UNIT, HALF>(rows, product, row);
 }
 
-/** All rows against one group of NB blocks; the rows split evenly. */
-template <int NB, bool UNIT, bool HALF>
-static void tileColumn(const Product& product, index rows) {
-  constexpr int MR = tileRows(NB);
-  const index parts = (rows + MR - 1) / MR, each = rows / parts, rest = rows % parts;
+/** Rows in as few parts of `most` as they need, of about equal size. */
+template <class F>
+INLINE void evenly(index rows, index most, F f) {
+  const index parts = (rows + most - 1) / most, each = rows / parts, rest = rows % parts;
   index row = 0;
   for (index p = 0; p < parts; p++) {
     const int n = (int)(each + (p < rest));
-    tileOf<MR, NB, UNIT, HALF>(n, product, row);
+    f(row, n);
     row += n;
   }
+}
+
+/** All rows against one group of NB blocks; the rows split evenly. */
+template <int NB, bool UNIT, bool HALF>
+static void tileColumn(const Product& product, index rows) {
+  evenly(rows, tileRows(NB), [&](index row, int n) { tileOf<tileRows(NB), NB, UNIT, HALF>(n, product, row); });
 }
 
 template <int NB, bool UNIT, bool HALF>
@@ -168,8 +197,79 @@ INLINE void panelProduct(Product product, index rows, index width, bool single) 
   }
 }
 
+/** A whole period of NB blocks: its last block gives two, one of the first segments and one of the others. */
+template <int MR, int NB>
+static __attribute__((noinline)) void periodTile(const Product& product, index row) {
+  vf sum[MR][(NB + 1) * BV];
+  startSums(sum, product, row);
+  const float* b = product.packed;
+  i32 s = 0;
+  for (; s < product.apart; s++) b = addSegment<NB, NB - 1, false, false>(sum, product.segments[s], row, b, product.width);
+  for (; s < product.segmentCount; s++) b = addSegment<NB, NB, false, false>(sum, product.segments[s], row, b, product.width);
+  storeSums(sum, product, row);
+}
+
+template <int MR, int NB>
+INLINE void periodTileOf(int rows, const Product& product, index row) {
+  if (rows >= MR) periodTile<MR, NB>(product, row);
+  else if constexpr (MR > 1) periodTileOf<MR - 1, NB>(rows, product, row);
+}
+
+/** All rows against one period of NB blocks, which fits the registers; the rows split evenly. */
+template <int NB>
+INLINE void periodColumn(const Product& product, index rows) {
+  evenly(rows, tileRows(NB + 1), [&](index row, int n) { periodTileOf<tileRows(NB + 1), NB>(n, product, row); });
+}
+
+/** `count` blocks of B that stand beside each other, against the rows. */
+static void blocksProduct(Product product, index rows, index count, index most, index toNext) {
+  for (index done = 0; done < count;) {
+    const index some = count - done < most ? count - done : most;
+    tileColumnOf<TILE_BLOCKS, false, false>((int)some, product, rows);
+    done += some;
+    product.packed += some * toNext;
+    product.dst += some * LANES;
+    if (product.init) product.init += some * LANES;
+  }
+}
+
+/** Every period of B: the blocks that all segments share, and the last one, once for each part of the segments. */
+static void rowsPeriods(Product product, index rows, index blocks, index panelBlocks, index total) {
+  const index shared = product.period - 1, toNext = panelBlocks == 1 ? total * LANES : (index)LANES;
+  const index most = panelBlocks == 1 ? 1 : (index)TILE_BLOCKS;
+  const i32 apart = product.apart;
+  index depth = 0;
+  for (i32 s = 0; s < apart; s++) depth += product.segments[s].count;
+  product.width = panelBlocks * LANES;
+  for (index block = 0; block < blocks; block += product.period) {
+    if constexpr (TILE_BLOCKS == 4) {
+      if (shared < 3 && panelBlocks == product.period) {
+        if (shared == 1) periodColumn<2>(product, rows);
+        else periodColumn<3>(product, rows);
+        product.nextPeriod(total);
+        continue;
+      }
+    }
+    blocksProduct(product, rows, shared, most, toNext);
+    Product part = product;
+    part.packed += shared * toNext;
+    part.dst += shared * LANES;
+    if (part.init) part.init += shared * LANES;
+    part.segmentCount = apart;
+    tileColumnOf<TILE_BLOCKS, false, false>(1, part, rows);
+    part.packed += depth * product.width;
+    part.dst += LANES;
+    if (part.init) part.init += LANES;
+    part.segments += apart;
+    part.segmentCount = product.segmentCount - apart;
+    tileColumnOf<TILE_BLOCKS, false, false>(1, part, rows);
+    product.nextPeriod(total);
+  }
+}
+
 /** Every panel of B against the rows, which are few enough that A stays in the second cache. */
 static void rowsPanels(Product product, index rows, index blocks, index panelBlocks, index total, bool single) {
+  if (product.period) return rowsPeriods(product, rows, blocks, panelBlocks, total);
   for (index block = 0; block < blocks; block += panelBlocks) {
     const index width = blocks - block < panelBlocks ? blocks - block : panelBlocks;
     product.width = width * LANES;
@@ -304,6 +404,8 @@ static void runProduct(const i32* code, float* const* slots, Span span) {
   product.initPitch = code[init] == init_matrix ? code[initPitch] : 0;
   product.dst = slots[code[dst]] + code[dst + 1];
   product.dstPitch = code[dstPitch];
+  product.period = code[period];
+  product.apart = code[apart];
   if (span.first) moveRows(product, list, span.first);
   if (code[groups]) return groupsProduct(code, slots, span, product, list);
   panelsOfRows(code, product, span.end - span.first);

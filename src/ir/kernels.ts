@@ -12,6 +12,8 @@
  * An instruction is `[opcode, length in integers, ...fields, repeat count?, ...repeats]`; `length` covers all of it.
  */
 export const LANES = 16;
+/** Segments of a product, at most; the machine refuses more (`native/limits.h`). */
+export const MOST_SEGMENTS = 256;
 
 /** Where a slot points. The state lives as long as the model; io is handed over for each run and moves on every step. */
 export const Segment = { arena: 0, state: 1, io: 2, constants: 3 } as const;
@@ -74,8 +76,8 @@ export const instructions = [
   ),
   row(
     'PRODUCT',
-    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself. groups > 0: rows = groups*groupRows, and group g has only its first counts[g] rows (i32 at countsAt, held in 0..groupRows); the others stay as they are (fill 0) or become zero (fill 1). precision 1: A is rounded to bfloat16 (ties to even), B was packed so; their products are summed in float32.',
-    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total groups? groupRows? countsAt?:ref fill? precision?',
+    'dst[rows, blocks*16] = init + sum over segments of A_s[rows, count_s] * B_s. B is packed by PACK with the same panel and blocks; the segments follow each other along its k axis, and total is the sum of the counts. A_s element (r, k) stands at r*pitch + k*step. init: 0 zero, 1 a row of blocks*16 floats, 2 a matrix with initPitch. dst may be the init matrix itself. groups > 0: rows = groups*groupRows, and group g has only its first counts[g] rows (i32 at countsAt, held in 0..groupRows); the others stay as they are (fill 0) or become zero (fill 1). precision 1: A is rounded to bfloat16 (ties to even), B was packed so; their products are summed in float32. period P > 0: of every P blocks of B the last one is not summed over all segments. It gives two blocks, one of the first `apart` segments and one of the others, so that dst and init have P+1 blocks for P of B; panel is 1 or P, groups and precision are 0.',
+    'rows blocks dst:ref dstPitch init initAt:ref initPitch packed:ref panel total groups? groupRows? countsAt?:ref fill? precision? period? apart?',
     { segments: 'at:ref pitch step count' },
   ),
   row(
@@ -92,9 +94,9 @@ export const instructions = [
   ),
   row(
     'PRODUCT_TN',
-    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0. groups > 0: rows = groups*groupRows, and of group g only the first counts[g] rows are summed (i32 at countsAt, held in 0..groupRows). precision 1: A and B are rounded to bfloat16 for the products (not for sums), up to kBlock pairs of rows are packed.',
-    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats groups? groupRows? countsAt?:ref precision?',
-    { segments: 'at:ref pitch cols dst:ref dstPitch' },
+    'For every segment: dst_s[cols_s, blocks*16] = A_s^T B (+ the old dst_s where accumulate is 1), with A_s[rows, cols_s] (row pitch `pitch`) and B[rows, blocks*16]. Where sums is 1, sumAt[blocks*16] = the sums of the columns of B (+ the old ones where accumulate is 1). scratch has scratchFloats floats, of which panels of up to `kBlock` rows of A and B are packed. rows may be 0. groups > 0: rows = groups*groupRows, and of group g only the first counts[g] rows are summed (i32 at countsAt, held in 0..groupRows). precision 1: A and B are rounded to bfloat16 for the products (not for sums), up to kBlock pairs of rows are packed. period P > 0: a segment with without = n > 0 leaves out the n-th of every P blocks of B (1 is the first), its dst_s has the others beside each other.',
+    'rows blocks b:ref bPitch accumulate sums sumAt:ref scratch:ref kBlock scratchFloats groups? groupRows? countsAt?:ref precision? period?',
+    { segments: 'at:ref pitch cols dst:ref dstPitch without?' },
   ),
   row(
     'VECTOR_TN',

@@ -17,6 +17,8 @@ interface ProductCase {
   inPlace?: boolean;
   transposed?: boolean;
   precision?: number;
+  period?: number;
+  apart?: number;
 }
 
 const plus = (at: Reference, offset: number): Reference => ({ slot: at.slot, offset: at.offset + offset });
@@ -51,13 +53,14 @@ function productScene(c: ProductCase, seed: number): { scene: Scene; total: numb
     },
     { runs },
   );
-  const dstPitch = width + 16;
+  const outWidth = width + (c.period ? width / c.period : 0);
+  const dstPitch = outWidth + 16;
   const dst = c.inPlace ? scene.put(scene.numbers(c.rows * dstPitch), 'io') : scene.room(c.rows * dstPitch);
-  const initPitch = c.inPlace ? dstPitch : width + 5;
+  const initPitch = c.inPlace ? dstPitch : outWidth + 5;
   const initAt = c.inPlace
     ? dst
     : c.init === 'row'
-      ? scene.put(scene.numbers(width))
+      ? scene.put(scene.numbers(outWidth))
       : scene.put(scene.numbers(c.rows * initPitch));
   const segments: Fields[] = c.segments.map(([count, step]) => {
     const pitch = count * step + 3;
@@ -67,7 +70,7 @@ function productScene(c: ProductCase, seed: number): { scene: Scene; total: numb
     'PRODUCT',
     {
       ...{ rows: c.rows, blocks, dst, dstPitch, init: Init[c.init], initAt, initPitch, packed, panel: c.panel, total },
-      precision: c.precision ?? 0,
+      ...{ precision: c.precision ?? 0, period: c.period ?? 0, apart: c.apart ?? 0 },
     },
     { segments },
   );
@@ -125,6 +128,20 @@ const cases: ProductCase[] = [
   })),
 ];
 
+/** The last block of every period, once from the first segments and once from the others. */
+const apartCases: ProductCase[] = [2, 3, 5].flatMap((period) =>
+  [1, period].flatMap((panel) =>
+    [1, 2, 7, 13, 33].flatMap((rows) =>
+      (['zero', 'row', 'matrix'] as const).flatMap((init) =>
+        [0, 1, 2, 3].map((apart) => ({
+          ...{ rows, cols: period * 16 * (1 + (rows % 3)), panel, init, period, apart, inPlace: init === 'matrix' },
+          segments: [[19, 1] as const, [0, 1] as const, [23, 2] as const],
+        })),
+      ),
+    ),
+  ),
+);
+
 /** Sums that do not fit into one panel of rounded rows, across the end of a segment; odd ones are paired across it. */
 const deepCases: ProductCase[] = [
   [[511, 1]],
@@ -146,7 +163,7 @@ const deepCases: ProductCase[] = [
 export function productContract(open: () => Machine): void {
   describe('PRODUCT and PACK', () => {
     const rounded = [...cases, ...deepCases].filter((c) => c.rows < 300).map((c) => ({ ...c, precision: 1 }));
-    test.each([...cases, ...rounded].map((c) => [JSON.stringify(c), c] as const))('%s', (_, c) => {
+    test.each([...cases, ...apartCases, ...rounded].map((c) => [JSON.stringify(c), c] as const))('%s', (_, c) => {
       const { scene, total } = productScene(c, c.rows * 31 + c.cols);
       // Among many or very long sums, a few are further off: their partial sums are larger than they are.
       scene.check(open(), total > 500 ? () => 1e-4 : c.rows > 200 ? () => 3e-5 : sumTolerance(total));
@@ -302,6 +319,45 @@ export function productContract(open: () => Machine): void {
               { segments },
             );
             scene.check(open(), sumTolerance(rows));
+          }
+    });
+  });
+
+  describe('PRODUCT_TN without a block of every period', () => {
+    test.each([
+      [2, 0],
+      [4, 0],
+      [3, 1],
+      [4, 1],
+      [5, 1],
+    ])('periods of %i, accumulate %i', (period, accumulate) => {
+      for (const periods of [1, 3])
+        for (const precision of [0, 1])
+          for (const kBlock of [8, 256]) {
+            const blocks = period * periods;
+            for (const scratchFloats of [productTNScratch(blocks, [19, 12], kBlock), 10]) {
+              const rows = 21;
+              const scene = new Scene(period + periods);
+              const b = scene.put(scene.numbers(rows * (blocks * 16 + 16)));
+              const segments = [...Array(period + 1)].map((_, without) => ({
+                at: scene.put(scene.numbers(rows * (12 + without))),
+                pitch: 12 + without,
+                cols: 12 + (without % 3),
+                dst: scene.put(scene.numbers((12 + without) * (blocks * 16 + 16)), 'io'),
+                dstPitch: blocks * 16 + 16,
+                without,
+              }));
+              const sumAt = scene.put(scene.numbers(blocks * 16), 'io');
+              scene.builder.emit(
+                'PRODUCT_TN',
+                {
+                  ...{ rows, blocks, b, bPitch: blocks * 16 + 16, accumulate, sums: 1, sumAt, kBlock, scratchFloats },
+                  ...{ scratch: scene.scratch(scratchFloats), precision, period },
+                },
+                { segments },
+              );
+              scene.check(open(), sumTolerance(rows));
+            }
           }
     });
   });

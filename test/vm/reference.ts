@@ -148,14 +148,17 @@ class ReferenceMachine {
       case 'PRODUCT_TN': {
         const rounded = f.precision ? roundBfloat16 : (x: number) => x;
         for (const s of list('segments'))
-          for (let c = 0; c < s.cols; c++)
+          for (let c = 0; c < s.cols; c++) {
+            let to = c * s.dstPitch;
             for (let n = 0; n < f.blocks * 16; n++) {
-              let sum = f.accumulate ? this.get(s.dst, c * s.dstPitch + n) : 0;
+              if (s.without && Math.floor(n / 16) % f.period === s.without - 1) continue;
+              let sum = f.accumulate ? this.get(s.dst, to) : 0;
               for (let r = 0; r < f.rows; r++)
                 if (this.isValid(f, r))
                   sum += rounded(this.get(s.at, r * s.pitch + c)) * rounded(this.get(f.b, r * f.bPitch + n));
-              this.set(s.dst, c * s.dstPitch + n, sum);
+              this.set(s.dst, to++, sum);
             }
+          }
         if (f.sums)
           for (let n = 0; n < f.blocks * 16; n++) {
             let sum = f.accumulate ? this.get(f.sumAt, n) : 0;
@@ -276,20 +279,34 @@ class ReferenceMachine {
       }
       const row: number[] = [];
       out.set(r, row);
-      for (let n = 0; n < width; n++) {
+      const start = (to: number) =>
+        f.init === Init.zero ? 0 : this.get(f.initAt, (f.init === Init.matrix ? r * f.initPitch : 0) + to);
+      /** Element (r, n) of the product alone, of the segments from one to another. */
+      const element = (n: number, from: number, end: number) => {
         const panel = Math.floor(n / (f.panel * 16));
         const first = panel * f.panel * 16;
         const panelWidth = Math.min(f.panel * 16, width - first);
-        let sum = f.init === Init.zero ? 0 : this.get(f.initAt, (f.init === Init.matrix ? r * f.initPitch : 0) + n);
+        let sum = 0;
         let k = 0;
-        for (const s of segments)
-          for (let i = 0; i < s.count; i++, k++)
+        segments.forEach((s, i) => {
+          for (let j = 0; j < s.count; j++, k++) {
+            if (i < from || i >= end) continue;
             sum += f.precision
-              ? roundBfloat16(this.get(s.at, r * s.pitch + i * s.step)) *
+              ? roundBfloat16(this.get(s.at, r * s.pitch + j * s.step)) *
                 half(this.get(f.packed, first * pairs + (k >> 1) * panelWidth + n - first), k % 2)
-              : this.get(s.at, r * s.pitch + i * s.step) *
+              : this.get(s.at, r * s.pitch + j * s.step) *
                 this.get(f.packed, first * f.total + k * panelWidth + n - first);
-        row.push(sum);
+          }
+        });
+        return sum;
+      };
+      for (let block = 0; block < f.blocks; block++) {
+        const isApart = f.period && block % f.period === f.period - 1;
+        const parts = isApart
+          ? [[0, f.apart] as const, [f.apart, segments.length] as const]
+          : [[0, segments.length] as const];
+        for (const [from, end] of parts)
+          for (let n = block * 16; n < block * 16 + 16; n++) row.push(start(row.length) + element(n, from, end));
       }
     }
     out.forEach((row, r) => row.forEach((x, n) => this.set(f.dst, r * f.dstPitch + n, x)));
