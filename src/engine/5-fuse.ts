@@ -8,18 +8,26 @@
  */
 import { sameShape, sizeOf } from '../core/shape.ts';
 import { type Attributes, Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
+import { concat, split } from '../ops/shape.ts';
 import { countsOfReaders, countsOfStack, countsOfZeros } from './active-rows.ts';
 import { groupPointwise } from './chain-groups.ts';
 import { type Cluster, clustered } from './clusters.ts';
 import { hoistInvariants, terms } from './loops.ts';
-import { isElementwise, isPointwise, operandKind } from './operands.ts';
-import { type Mapping, mapped, moveInputs, readersOf, rework, useCounts } from './rewrite.ts';
+import { isColumnSum, isElementwise, isOuter, isPointwise, operandKind } from './operands.ts';
+import { joinProductsApart } from './products-apart.ts';
+import { type Mapping, mapped, moveInputs, readersOf, rework, tensorOf, useCounts } from './rewrite.ts';
 import { joinScan, scanParts } from './scan-parts.ts';
+import { wholeOf } from './shared-parts.ts';
 
 /** Gives a new graph; the bodies of the old one's scans must not be used again. */
 export function fuse(graph: Graph, isBody = false): Graph {
-  const products = formSums(formProducts(graph, isBody));
-  return packsOutside(formChains(isBody ? storeByChains(products) : products));
+  const products = dropViews(formSums(formProducts(graph, isBody)));
+  return packsOutside(formChains(isBody ? storeByChains(joinProductsApart(products)) : products));
+}
+
+/** Without the parts of a whole that products have read through. */
+function dropViews(graph: Graph): Graph {
+  return graph.nodes.some((node) => node.op === 'without') ? rework(graph, () => true) : graph;
 }
 
 // ---- products
@@ -85,7 +93,7 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
     const kind = row ? 'row' : matrix ? 'matrix' : 'zero';
     // The same value may be added several times; it starts the sum once.
     const rest = others.filter((v, i) => v !== init || i !== others.indexOf(v));
-    const zeros = factors.map((v) => countsOfStack(v.node.inputs[0]));
+    const zeros = factors.map((v) => countsOfStack(wholeOf(v.node.inputs[0]).whole));
     const zero = kind === 'zero' && !rest.length && zeros.every((counts) => counts === zeros[0]) ? zeros[0] : null;
     const unread = rest.length || graph.outputs.includes(root) ? null : countsOfReaders(root, readersOfSum(root));
     const wide = cols > 1 && root.type.shape.length === 3;
@@ -126,11 +134,21 @@ function emitProduct(
   const [left, right] = [0, 1].map((i) => factors.map((v) => mapped(map, v.node.inputs[i])));
   const total = right.reduce((sum, v) => sum + v.type.shape[form === 'nn' ? 0 : 1], 0);
   const packedType = { dtype: 'f32', shape: [total, shape[shape.length - 1]] } as const;
-  const packed = graph.add('pack', right, { form, rows, ...rounds }, [packedType], root.node.path).outputs[0];
+  const without = left.map((v) => wholeOf(v).left);
+  const leaves = without.some((part) => part >= 0);
+  // The right-hand side has its rows in the order of what is multiplied with it.
+  const along = leaves && { along: (left[0].node.attributes.parts as number) - 1 };
+  const packing = { form, rows, ...rounds, ...along };
+  const packed = graph.add('pack', right, packing, [packedType], root.node.path).outputs[0];
   const rowsOfSteps = counts && graph.nodes.includes(mapped(map, counts).node) ? mapped(map, counts) : null;
-  const inputs = [...left, packed, ...(init ? [mapped(map, init)] : []), ...(rowsOfSteps ? [rowsOfSteps] : [])];
+  const inputs = [
+    ...left.map((v) => wholeOf(v).whole),
+    packed,
+    ...(init ? [mapped(map, init)] : []),
+    ...(rowsOfSteps ? [rowsOfSteps] : []),
+  ];
   const counted = rowsOfSteps && { counted: fill ? 'zero' : 'unread' };
-  const attributes = { segments: left.length, init: kind, ...counted, ...rounds };
+  const attributes = { segments: left.length, init: kind, ...counted, ...rounds, ...(leaves && { without }) };
   let result = graph.add('product', inputs, attributes, [root.type], root.node.path).outputs[0];
   for (const v of rest) result = graph.add('add', [result, mapped(map, v)], {}, [root.type], root.node.path).outputs[0];
   return result;
@@ -138,19 +156,10 @@ function emitProduct(
 
 // ---- sums of outer products
 
-const isOuter = (node: Node) => node.op === 'matmul' && node.attributes.form === 'tn';
-
-/** The sum of all columns over all rows, as the gradient of a bias. */
-function isColumnSum(node: Node): boolean {
-  if (node.op !== 'sum' || node.attributes.keepDims) return false;
-  const rank = node.inputs[0].type.shape.length;
-  const axes = node.attributes.axes as readonly number[];
-  return rank > 1 && axes.length === rank - 1 && axes.every((a, i) => a === i);
-}
-
 function formSums(graph: Graph): Graph {
   const shared = new Map<Value, Node[]>();
-  const rightOf = (node: Node) => node.inputs[isOuter(node) ? 1 : 0];
+  const readBy = (node: Node) => node.inputs[isOuter(node) ? 1 : 0];
+  const rightOf = (node: Node) => wholeOf(readBy(node)).whole;
   for (const node of graph.nodes) {
     if (!isOuter(node) && !isColumnSum(node)) continue;
     const members = shared.get(rightOf(node));
@@ -176,7 +185,11 @@ function formSums(graph: Graph): Graph {
     const left = outer.map((n) => n.inputs[0]);
     const counts = shape.length === 3 && shape[2] > 1 ? countsOfZeros(right, left) : null;
     const inputs = [right, ...left, ...(counts ? [counts] : [])].map((v) => mapped(map, v));
-    const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [sums[0].outputs[0].type] : [])];
+    const total = { dtype: 'f32', shape: shape.slice(-1) } as const;
+    const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [total] : [])];
+    // Parts of what the members share, where they leave out one of them.
+    const [parts = 0] = members.map(readBy).flatMap((v) => (v === right ? [] : [v.node.attributes.parts as number]));
+    const leaves = parts > 0;
     const made = next.add(
       'productTN',
       inputs,
@@ -184,12 +197,18 @@ function formSums(graph: Graph): Graph {
         sums: sums.length > 0,
         ...(counts && { counted: true }),
         ...(outer[0].attributes.precision && { precision: 'bfloat16' }),
+        ...(leaves && { period: parts, without: outer.map((n) => wholeOf(readBy(n)).left) }),
       },
       types,
       members[0].path,
     );
     outer.forEach((n, i) => map.set(n.outputs[0], made.outputs[i]));
-    for (const n of sums) map.set(n.outputs[0], made.outputs[outer.length]);
+    for (const n of sums) {
+      const total = made.outputs[outer.length];
+      const { left: part } = wholeOf(readBy(n));
+      const pieces = () => split(tensorOf(next, total), parts).filter((_, i) => i !== part);
+      map.set(n.outputs[0], part < 0 ? total : concat(pieces()).value);
+    }
   });
 }
 

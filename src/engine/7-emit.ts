@@ -20,7 +20,7 @@ export interface EmitContext {
   readonly splat: (value: number) => Reference;
   /** Memory for the registers of chains, shared by all of them. */
   readonly registers: Place;
-  readonly panelOf: (rows: number, blocks: number) => number;
+  readonly panelOf: (rows: number, blocks: number, period: number) => number;
   /** Counts the floating-point operations of products. */
   readonly count: (operations: number) => void;
   /** In a loop with active rows the machine tells them by the first dimension of a copy. */
@@ -37,6 +37,14 @@ export function outerScratch(rows: number, rightPitch: number, widest: number): 
 
 const precisionOf = ({ attributes }: Node): number =>
   Precision[attributes.precision === 'bfloat16' ? 'bfloat16' : 'float32'];
+
+interface ProductAttributes {
+  /** The part that a left-hand side leaves out; -1: none. */
+  readonly without?: readonly number[];
+  readonly period?: number;
+  /** Left-hand sides of the first of the two parts that are not summed. */
+  readonly apart?: number;
+}
 
 export function emitGraph(planned: PlannedGraph, context: EmitContext): void {
   new Emitter(planned, context).run();
@@ -200,10 +208,10 @@ class Emitter {
   // ---- products
 
   /** The pieces of an operand along k, in the order in which the right-hand side is packed. */
-  private segments(v: Value): Fields[] {
+  private segments(v: Value, without = -1): Fields[] {
     const place = this.place(v);
     const { pitch } = place.footing;
-    return joinedRuns(place.footing).map(({ at, count }) => ({
+    return joinedRuns(place.footing, without).map(({ at, count }) => ({
       at: this.listing.at(place, at),
       pitch,
       step: 1,
@@ -218,9 +226,11 @@ class Emitter {
     const init = node.attributes.init === 'zero' ? null : node.inputs[segmentCount + 1];
     const counted = node.attributes.counted as string | undefined;
     const { footing } = this.place(result);
-    const segments = node.inputs.slice(0, segmentCount).flatMap((v) => this.segments(v));
-    const total = packed.type.shape[0];
-    this.context.count(2 * footing.rows * total * footing.cols);
+    const { without = [], period = 0, apart = 0 } = node.attributes as ProductAttributes;
+    const parts = node.inputs.slice(0, segmentCount).map((v, i) => this.segments(v, without[i]));
+    const segments = parts.flat();
+    const [total, cols] = packed.type.shape;
+    this.context.count(2 * footing.rows * total * cols);
     const kind = Init[node.attributes.init as keyof typeof Init];
     const initAt = init ? this.at(init) : this.at(result);
     if (footing.cols === 1) {
@@ -231,7 +241,7 @@ class Emitter {
       );
       return;
     }
-    const blocks = layoutOf(result.type.shape, footing.groups).pitch / LANES;
+    const blocks = this.place(packed).footing.pitch / LANES;
     this.listing.emit(
       'PRODUCT',
       {
@@ -243,11 +253,13 @@ class Emitter {
         initAt,
         initPitch: init ? this.place(init).footing.pitch : 0,
         packed: this.at(packed),
-        panel: this.context.panelOf(footing.rows, blocks),
+        panel: this.context.panelOf(footing.rows, blocks, period),
         total,
         ...this.counted(node, result),
         fill: counted === 'zero' ? 1 : 0,
         precision: precisionOf(node),
+        period,
+        apart: parts.slice(0, apart).flat().length,
       },
       { segments },
     );
@@ -278,7 +290,8 @@ class Emitter {
     }
     const blocks = footing.pitch / LANES;
     const nStep = nn ? 1 : this.place(node.inputs[0]).footing.pitch;
-    const panel = this.context.panelOf(node.attributes.rows as number, blocks);
+    const { rows, period = 0 } = node.attributes as { rows: number; period?: number };
+    const panel = this.context.panelOf(rows, blocks, period);
     const precision = precisionOf(node);
     this.listing.emit(
       'PACK',
@@ -293,7 +306,9 @@ class Emitter {
     const rows = b.footing.rows;
     const sums = node.attributes.sums ? 1 : 0;
     const sumAt = sums ? this.at(node.outputs[left.length]) : this.at(node.outputs[0]);
-    this.context.count(left.reduce((n, v) => n + 2 * rows * this.place(v).footing.cols * b.footing.cols, 0));
+    const { without = [], period = 0 } = node.attributes as ProductAttributes;
+    const width = (i: number) => node.outputs[i].type.shape[1];
+    this.context.count(left.reduce((n, v, i) => n + 2 * rows * this.place(v).footing.cols * width(i), 0));
     const segments = left.map((v, i) => {
       const a = this.place(v);
       const dst = this.place(node.outputs[i]);
@@ -303,6 +318,7 @@ class Emitter {
         cols: a.footing.cols,
         dst: this.listing.at(dst),
         dstPitch: dst.footing.pitch,
+        without: (without[i] ?? -1) + 1,
       };
     });
     if (b.footing.cols === 1) {
@@ -327,6 +343,7 @@ class Emitter {
         scratchFloats: scratch.footing.cols,
         ...this.counted(node, right),
         precision: precisionOf(node),
+        period,
       },
       { segments },
     );
@@ -452,10 +469,12 @@ class Emitter {
   }
 }
 
-/** Runs of columns in the order of memory, those that touch joined. */
-function joinedRuns(footing: Footing): { at: number; count: number }[] {
+/** Runs of columns in the order of memory, those that touch joined. @param without a group that is left out; -1: none */
+function joinedRuns(footing: Footing, without = -1): { at: number; count: number }[] {
   const runs: { at: number; count: number }[] = [];
-  for (const { at, count } of columnRuns(footing)) {
+  const units = footing.cols / footing.groups;
+  for (const { column, at, count } of columnRuns(footing)) {
+    if (without >= 0 && Math.floor(column / units) === without) continue;
     const before = runs[runs.length - 1];
     if (before && before.at + before.count === at) before.count += count;
     else runs.push({ at, count });

@@ -22,6 +22,7 @@ import { pack } from './packing.ts';
 import { panelOf } from './panels.ts';
 import { Arena, fixedBuffer, type Place, whole } from './places.ts';
 import type { Target } from './planned.ts';
+import { shareParts } from './shared-parts.ts';
 import type { Leaf } from './state.ts';
 import type { Plan } from './step.ts';
 import { settleTimeMajor, TIME_MAJOR, takeTimeMajor } from './time-major.ts';
@@ -68,7 +69,7 @@ export function lowerTrace(
   const simple = verified(simplify(turns ? takeTimeMajor(graph) : graph, { contractFrom: CONTRACT_FROM }));
   const settled = settleTimeMajor(simple, turns ? outputs.length : 0);
   const moved = verified(moveIntoLoops(keepTouchedRows(settled.graph), stacksFrom));
-  const fused = verified(fuse(moved));
+  const fused = verified(fuse(verified(shareParts(moved))));
   const groupsOfOutput = (i: number) => {
     if (i >= outputs.length) return groupsOf(updates[i - outputs.length]);
     // What is turned on its way out is copied in whole rows.
@@ -169,7 +170,7 @@ export class Compilation {
       listing,
       splat: (value) => listing.at(numbers, listing.builder.splat(value)),
       registers: whole(registerBuffer, layoutOf([registers])),
-      panelOf: (rows, blocks) => panelOf(traits.vector, rows, blocks),
+      panelOf: (rows, blocks, period) => panelOf(traits.vector, rows, blocks, period),
       count: (n) => {
         flops += n;
       },

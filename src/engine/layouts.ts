@@ -65,7 +65,7 @@ const lastAxis = (v: Value) => v.type.shape.length - 1;
 const cols = (v: Value) => v.type.shape[lastAxis(v)] ?? 1;
 
 /** What may give or want groups where its operands have none. */
-const sortsColumns: ReadonlySet<string> = new Set(['pack', 'product', 'concat']);
+const sortsColumns: ReadonlySet<string> = new Set(['pack', 'product', 'productTN', 'concat', 'relayout']);
 
 interface Orders {
   readonly groups: Groups;
@@ -132,20 +132,28 @@ class Layouter {
     const plain = { inputs: x.map(() => 1), output: () => 1 };
     const last = x.length ? lastAxis(x[0]) : 0;
     switch (node.op) {
-      case 'pack':
-        return { inputs: x.map(() => keep), output: () => (node.attributes.form === 'nn' ? keep : 1) };
+      case 'pack': {
+        const nn = node.attributes.form === 'nn';
+        // Along k or across it, a product may need an order of its own.
+        const order = ((nn ? node.attributes.period : node.attributes.along) as number | undefined) ?? keep;
+        return { inputs: x.map(() => order), output: () => (nn ? order : 1) };
+      }
       case 'product': {
         const packedAt = node.attributes.segments as number;
-        const g = this.of(x[packedAt]);
+        const { period, without } = node.attributes as { period?: number; without?: readonly number[] };
+        const g = period ? period + 1 : this.of(x[packedAt]);
         const k = this.orders.along.get(x[packedAt]) ?? 1;
+        const left = (i: number) => ((without?.[i] ?? -1) < 0 ? k : k + 1);
         const start = node.attributes.init === 'zero' ? -1 : packedAt + 1;
         return {
-          inputs: x.map((_, i) => (i < packedAt ? k : i === packedAt ? null : i === start ? g : 1)),
+          inputs: x.map((_, i) => (i < packedAt ? left(i) : i === packedAt ? null : i === start ? g : 1)),
           output: () => g,
         };
       }
+      case 'relayout':
+        return { inputs: [null], output: () => node.attributes.groups as number };
       case 'productTN':
-        return { inputs: x.map((_, i) => (i ? 1 : null)), output: () => keep };
+        return this.outer(node, x);
       case 'chain':
         return this.chain(node, x);
       case 'split':
@@ -176,6 +184,16 @@ class Layouter {
     }
   }
 
+  private outer(node: Node, x: readonly Value[]) {
+    const { period, without } = node.attributes as { period?: number; without?: readonly number[] };
+    const g = period ?? this.of(x[0]);
+    const isWhole = (v: Value) => (without?.[v.index] ?? -1) < 0;
+    return {
+      inputs: x.map((_, i) => (i ? 1 : (period ?? null))),
+      output: (v: Value) => (isWhole(v) ? g : g - 1),
+    };
+  }
+
   private chain(node: Node, x: readonly Value[]) {
     const shape = chainShape(node);
     const kind = (v: Value) => operandKind(v.type.shape, shape);
@@ -200,7 +218,9 @@ class Layouter {
       const positions = node.inputs.flatMap((v, i) => (v === value ? [i] : []));
       if (node.op === 'product') {
         const packedAt = node.attributes.segments as number;
-        return positions.every((i) => i < packedAt) && this.alongOfPacked(node.inputs[packedAt]) === parts;
+        const { without } = node.attributes as { without?: readonly number[] };
+        const along = this.alongOfPacked(node.inputs[packedAt]);
+        return positions.every((i) => i < packedAt && ((without?.[i] ?? -1) < 0 ? along : along + 1) === parts);
       }
       if (node.op === 'pack') return node.attributes.form === 'nt';
       if (node.op === 'productTN') return positions.every((i) => i === 0);
@@ -210,7 +230,8 @@ class Layouter {
 
   /** The order of the k axis: that of the columns of a transposed right-hand side, plain for rows. */
   private alongOf(pack: Node): number {
-    return pack.attributes.form === 'nt' ? this.of(pack.inputs[0]) : 1;
+    if (pack.attributes.form !== 'nt') return 1;
+    return (pack.attributes.along as number | undefined) ?? this.of(pack.inputs[0]);
   }
 
   private alongOfPacked(packed: Value): number {

@@ -4,7 +4,17 @@ import type { Graph, Node, Value } from '../ir/graph.ts';
 import { operationOf } from '../ops/op.ts';
 
 /** Nodes that are no operations: they have no rules in `ops/`. */
-const structural = new Set(['scan', 'input', 'constant', 'product', 'pack', 'productTN', 'chain', 'relayout']);
+const structural = new Set([
+  'scan',
+  'input',
+  'constant',
+  'product',
+  'pack',
+  'productTN',
+  'chain',
+  'relayout',
+  'without',
+]);
 
 const pointwise = new Map<string, boolean>();
 
@@ -69,4 +79,15 @@ export function operandKind(operand: Shape, result: Shape): 'same' | 'scalar' | 
   if (last === cols && size === cols) return 'row';
   if (last === 1 && sameShape(leading(operand), leading(result))) return 'column';
   return 'other';
+}
+
+/** A product along the rows, as the gradient of a weight. */
+export const isOuter = (node: Node): boolean => node.op === 'matmul' && node.attributes.form === 'tn';
+
+/** The sum of all columns over all rows, as the gradient of a bias. */
+export function isColumnSum(node: Node): boolean {
+  if (node.op !== 'sum' || node.attributes.keepDims) return false;
+  const rank = node.inputs[0].type.shape.length;
+  const axes = node.attributes.axes as readonly number[];
+  return rank > 1 && axes.length === rank - 1 && axes.every((a, i) => a === i);
 }

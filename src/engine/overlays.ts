@@ -27,22 +27,27 @@ export function findOverlays(graph: Graph, groupsOf: (v: Value) => number): Over
     return body.outputs.flatMap((inner, j) => {
       const parts = j >= carries && inner.node.op === 'concat' ? inner.node.inputs : [];
       if (parts.length < 2 || groupsOf(inner) !== parts.length) return [];
-      const found = parts.map((part) =>
-        activationOf(node, part, (v) => readers.get(v) === 1 && !taken.has(v), groupsOf),
-      );
-      if (found.some((v) => !v) || new Set(found).size !== found.length) return [];
+      const isFree = (v: Value) => readers.get(v) === 1 && !taken.has(v) && !found.includes(v);
+      const found: (Value | null)[] = [];
+      for (const part of parts) found.push(activationOf(node, part, isFree, groupsOf, true));
+      // What is left may take the place of anything that is read before it is made.
+      found.forEach((v, i) => {
+        found[i] = v ?? activationOf(node, parts[i], isFree, groupsOf, false);
+      });
+      if (found.some((v) => !v)) return [];
       for (const v of found) taken.add(v as Value);
       return [{ backward: node, gradients: node.outputs[j], activations: found as Value[] }];
     });
   });
 }
 
-/** The stack that a part may overwrite: a sequence of the loop that the operation reads which makes the part. */
+/** The stack that a part may overwrite: a sequence of the loop that the chain has read then. @param own only one that the operation itself reads */
 function activationOf(
   scan: Node,
   part: Value,
   isFree: (v: Value) => boolean,
   groupsOf: (v: Value) => number,
+  own: boolean,
 ): Value | null {
   const { body, carries, sequences } = scanAttributes(scan);
   const chain = part.node;
@@ -51,7 +56,7 @@ function activationOf(
   let made = inner.outputs[part.index];
   // A gradient that stands in two stacks is written twice.
   while (made.node.op === 'identity') made = made.node.inputs[0];
-  for (const operand of made.node.inputs) {
+  for (const operand of own ? made.node.inputs : inner.inputs) {
     const k = inner.inputs.indexOf(operand);
     if (k < 0 || !mayOverwrite(chain, part.index, k)) continue;
     const entering = chain.inputs[k];

@@ -273,25 +273,23 @@ describe.skipIf(process.env.UNROLLED_HOST === 'oracle')('padding', () => {
   });
 });
 
-describe('loops hold one product and one chain, a second product where two do not meet in a sum', async () => {
+describe('loops hold one product and one chain', async () => {
   const machine = await openMachine();
   const many = { units: 16, returnSequences: true } as const;
   it.skipIf(machine.traits.host === 'oracle').each([
-    ['simpleRNN', 1, layers.simpleRNN(many)],
-    ['lstm', 1, layers.lstm(many)],
-    ['gru', 2, layers.gru(many)],
-    ['a stateful lstm', 1, layers.lstm({ ...many, stateful: true })],
-    ['minimal gated unit', 2, layers.minimalGatedUnit(many)],
-    ['lstm with peepholes', 1, layers.lstm({ ...many, peepholes: true })],
-  ] as const)('%s', async (_name, products, layer) => {
+    ['simpleRNN', layers.simpleRNN(many)],
+    ['lstm', layers.lstm(many)],
+    ['gru', layers.gru(many)],
+    ['a stateful lstm', layers.lstm({ ...many, stateful: true })],
+    ['minimal gated unit', layers.minimalGatedUnit(many)],
+    ['lstm with peepholes', layers.lstm({ ...many, peepholes: true })],
+  ] as const)('%s', async (_name, layer) => {
     const model = sequential([layers.input({ shape: [5, 16] }), layer, layers.dense({ units: 1 })], { machine });
     model.compile({ optimizer: 'sgd', loss: 'mse' });
     await model.fit(ramp(32, 5, 16), ramp(32, 5, 1), { verbose: 0 });
     const loops = loopsOf(model.explain());
     expect(loops).toHaveLength(2);
-    const [forward, backward] = loops;
-    expect(forward).toEqual(['CHAIN', ...new Array<string>(products).fill('PRODUCT')]);
-    expect(backward).toEqual(['CHAIN', 'PRODUCT']);
+    for (const loop of loops) expect(loop).toEqual(['CHAIN', 'PRODUCT']);
   });
 });
 
