@@ -80,7 +80,11 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
       v === products[0] ||
       ([v, products[0]].every((p) => right(p).node.op === 'input') &&
         right(v).type.shape[1] === right(products[0]).type.shape[1]);
-    const isLike = ({ node: { attributes } }: Value) => attributes.form === form && attributes.precision === precision;
+    const partsOf = ({ node }: Value) => wholeOf(node.inputs[0]).parts;
+    const isLike = (v: Value) => {
+      const { attributes } = v.node;
+      return attributes.form === form && attributes.precision === precision && partsOf(v) === partsOf(products[0]);
+    };
     const factors = products.filter((v) => isLike(v) && (form === 'nn' || fitsFirst(v)));
     const cols = root.type.shape[root.type.shape.length - 1];
     const others = list.filter((v) => !factors.includes(v));
@@ -134,21 +138,27 @@ function emitProduct(
   const [left, right] = [0, 1].map((i) => factors.map((v) => mapped(map, v.node.inputs[i])));
   const total = right.reduce((sum, v) => sum + v.type.shape[form === 'nn' ? 0 : 1], 0);
   const packedType = { dtype: 'f32', shape: [total, shape[shape.length - 1]] } as const;
-  const without = left.map((v) => wholeOf(v).left);
-  const leaves = without.some((part) => part >= 0);
+  const wholes = left.map(wholeOf);
+  const [{ parts }] = wholes;
   // The right-hand side has its rows in the order of what is multiplied with it.
-  const along = leaves && { along: (left[0].node.attributes.parts as number) - 1 };
+  const along = parts && { along: parts - 1 };
   const packing = { form, rows, ...rounds, ...along };
   const packed = graph.add('pack', right, packing, [packedType], root.node.path).outputs[0];
   const rowsOfSteps = counts && graph.nodes.includes(mapped(map, counts).node) ? mapped(map, counts) : null;
   const inputs = [
-    ...left.map((v) => wholeOf(v).whole),
+    ...wholes.map((w) => w.whole),
     packed,
     ...(init ? [mapped(map, init)] : []),
     ...(rowsOfSteps ? [rowsOfSteps] : []),
   ];
   const counted = rowsOfSteps && { counted: fill ? 'zero' : 'unread' };
-  const attributes = { segments: left.length, init: kind, ...counted, ...rounds, ...(leaves && { without }) };
+  const attributes = {
+    segments: left.length,
+    init: kind,
+    ...counted,
+    ...rounds,
+    ...(parts && { without: wholes.map((w) => w.left) }),
+  };
   let result = graph.add('product', inputs, attributes, [root.type], root.node.path).outputs[0];
   for (const v of rest) result = graph.add('add', [result, mapped(map, v)], {}, [root.type], root.node.path).outputs[0];
   return result;
@@ -188,8 +198,7 @@ function formSums(graph: Graph): Graph {
     const total = { dtype: 'f32', shape: shape.slice(-1) } as const;
     const types = [...outer.map((n) => n.outputs[0].type), ...(sums.length ? [total] : [])];
     // Parts of what the members share, where they leave out one of them.
-    const [parts = 0] = members.map(readBy).flatMap((v) => (v === right ? [] : [v.node.attributes.parts as number]));
-    const leaves = parts > 0;
+    const parts = Math.max(...members.map((n) => wholeOf(readBy(n)).parts));
     const made = next.add(
       'productTN',
       inputs,
@@ -197,7 +206,7 @@ function formSums(graph: Graph): Graph {
         sums: sums.length > 0,
         ...(counts && { counted: true }),
         ...(outer[0].attributes.precision && { precision: 'bfloat16' }),
-        ...(leaves && { period: parts, without: outer.map((n) => wholeOf(readBy(n)).left) }),
+        ...(parts && { period: parts, without: outer.map((n) => wholeOf(readBy(n)).left) }),
       },
       types,
       members[0].path,

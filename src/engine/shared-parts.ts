@@ -11,10 +11,19 @@ import { isColumnSum, isOuter } from './operands.ts';
 import { type Mapping, mapped, readersOf, rework } from './rewrite.ts';
 import { joinScan, type ScanParts, scanParts } from './scan-parts.ts';
 
-/** A value seen through `without`: the whole, and the part that is left out; -1: none. */
-export function wholeOf(value: Value): { readonly whole: Value; readonly left: number } {
+export interface Whole {
+  readonly whole: Value;
+  /** Parts of the whole; 0 where none is left out. */
+  readonly parts: number;
+  /** The part that is left out; -1: none. */
+  readonly left: number;
+}
+
+/** A value seen through `without`. */
+export function wholeOf(value: Value): Whole {
   const { op, inputs, attributes } = value.node;
-  return op === 'without' ? { whole: inputs[0], left: attributes.part as number } : { whole: value, left: -1 };
+  if (op !== 'without') return { whole: value, parts: 0, left: -1 };
+  return { whole: inputs[0], parts: attributes.parts as number, left: attributes.part as number };
 }
 
 interface Pair {
