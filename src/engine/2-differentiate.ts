@@ -18,6 +18,7 @@ import { broadcastTo } from '../ops/shape.ts';
 import { constant, Tensor } from '../ops/tensor.ts';
 import { ORDERED_ROWS } from './active-rows.ts';
 import { dependents, scanDependents } from './dependents.ts';
+import { isPointwise } from './operands.ts';
 import { cloneGraph } from './rewrite.ts';
 
 /** Whether a residual of a scan is made again in the backward loop (`3-checkpoint`). */
@@ -192,9 +193,17 @@ class BodyMover {
   }
 
   private isMadeAgain(node: Node): boolean {
-    if (node.op === 'constant') return true;
+    if (node.op === 'constant' || this.isOfCarry(node)) return true;
     const choice = this.recompute(node);
     return choice === 'always' || (choice === 'atHand' && this.isAtHand(node));
+  }
+
+  /** Whether a node is one function of what a carry becomes: the steps of that stand in memory where those before it do. */
+  private isOfCarry(node: Node): boolean {
+    if (node.inputs.length !== 1 || !isPointwise(node)) return false;
+    const { carries, body } = scanAttributes(this.forward);
+    const at = body.outputs.indexOf(node.inputs[0]);
+    return at >= 0 && at < carries;
   }
 
   /** Whether a node can be made again from what enters the backward body anyway. */
