@@ -8,7 +8,7 @@ import { operationOf } from '../ops/op.ts';
 import { countsOf, holds } from './active-rows.ts';
 import { encodeChain } from './chains.ts';
 import type { Listing } from './listing.ts';
-import { replacesRows } from './operands.ts';
+import { partsOfProduct, replacesRows } from './operands.ts';
 import { type Footing, footingOf, isWhole, type Place, samePlace } from './places.ts';
 import type { PlannedGraph, PlannedScan } from './planned.ts';
 import { scanParts } from './scan-parts.ts';
@@ -37,14 +37,6 @@ export function outerScratch(rows: number, rightPitch: number, widest: number): 
 
 const precisionOf = ({ attributes }: Node): number =>
   Precision[attributes.precision === 'bfloat16' ? 'bfloat16' : 'float32'];
-
-interface ProductAttributes {
-  /** The part that a left-hand side leaves out; -1: none. */
-  readonly without?: readonly number[];
-  readonly period?: number;
-  /** Left-hand sides of the first of the two parts that are not summed. */
-  readonly apart?: number;
-}
 
 export function emitGraph(planned: PlannedGraph, context: EmitContext): void {
   new Emitter(planned, context).run();
@@ -226,7 +218,7 @@ class Emitter {
     const init = node.attributes.init === 'zero' ? null : node.inputs[segmentCount + 1];
     const counted = node.attributes.counted as string | undefined;
     const { footing } = this.place(result);
-    const { without = [], period = 0, apart = 0 } = node.attributes as ProductAttributes;
+    const { without = [], period = 0, apart = 0 } = partsOfProduct(node);
     const parts = node.inputs.slice(0, segmentCount).map((v, i) => this.segments(v, without[i]));
     const segments = parts.flat();
     const [total, cols] = packed.type.shape;
@@ -290,8 +282,7 @@ class Emitter {
     }
     const blocks = footing.pitch / LANES;
     const nStep = nn ? 1 : this.place(node.inputs[0]).footing.pitch;
-    const { rows, period = 0 } = node.attributes as { rows: number; period?: number };
-    const panel = this.context.panelOf(rows, blocks, period);
+    const panel = this.context.panelOf(node.attributes.rows as number, blocks, partsOfProduct(node).period ?? 0);
     const precision = precisionOf(node);
     this.listing.emit(
       'PACK',
@@ -306,7 +297,7 @@ class Emitter {
     const rows = b.footing.rows;
     const sums = node.attributes.sums ? 1 : 0;
     const sumAt = sums ? this.at(node.outputs[left.length]) : this.at(node.outputs[0]);
-    const { without = [], period = 0 } = node.attributes as ProductAttributes;
+    const { without = [], period = 0 } = partsOfProduct(node);
     const width = (i: number) => node.outputs[i].type.shape[1];
     this.context.count(left.reduce((n, v, i) => n + 2 * rows * this.place(v).footing.cols * width(i), 0));
     const segments = left.map((v, i) => {

@@ -5,7 +5,7 @@
  * `split` into the groups then is a view, and so is a `concat` that only products read (the gradient of a split).
  */
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { chainShape, isIndexed, operandKind } from './operands.ts';
+import { chainShape, isIndexed, operandKind, partsOfProduct } from './operands.ts';
 import { readersOf, rework } from './rewrite.ts';
 
 /** Groups of every value of the graph and of the bodies of its scans; 1 where there is no entry. */
@@ -140,7 +140,7 @@ class Layouter {
       }
       case 'product': {
         const packedAt = node.attributes.segments as number;
-        const { period, without } = node.attributes as { period?: number; without?: readonly number[] };
+        const { period, without } = partsOfProduct(node);
         const g = period ? period + 1 : this.of(x[packedAt]);
         const k = this.orders.along.get(x[packedAt]) ?? 1;
         const left = (i: number) => ((without?.[i] ?? -1) < 0 ? k : k + 1);
@@ -185,7 +185,7 @@ class Layouter {
   }
 
   private outer(node: Node, x: readonly Value[]) {
-    const { period, without } = node.attributes as { period?: number; without?: readonly number[] };
+    const { period, without } = partsOfProduct(node);
     const g = period ?? this.of(x[0]);
     const isWhole = (v: Value) => (without?.[v.index] ?? -1) < 0;
     return {
@@ -218,7 +218,7 @@ class Layouter {
       const positions = node.inputs.flatMap((v, i) => (v === value ? [i] : []));
       if (node.op === 'product') {
         const packedAt = node.attributes.segments as number;
-        const { without } = node.attributes as { without?: readonly number[] };
+        const { without } = partsOfProduct(node);
         const along = this.alongOfPacked(node.inputs[packedAt]);
         return positions.every((i) => i < packedAt && ((without?.[i] ?? -1) < 0 ? along : along + 1) === parts);
       }

@@ -81,6 +81,18 @@ export function operandKind(operand: Shape, result: Shape): 'same' | 'scalar' | 
   return 'other';
 }
 
+/** What a product knows of the order of its columns, and of those that it leaves out. */
+export interface ProductParts {
+  /** The part that each left-hand side leaves out (of `productTN`: that each leaves out of the right-hand side); none where it is negative or not given. */
+  readonly without?: readonly number[];
+  /** Parts of the right-hand side, where two of the result come of the last one, or some are left out. */
+  readonly period?: number;
+  /** Left-hand sides of the first of these two. */
+  readonly apart?: number;
+}
+
+export const partsOfProduct = ({ attributes }: Node): ProductParts => attributes;
+
 /** A product along the rows, as the gradient of a weight. */
 export const isOuter = (node: Node): boolean => node.op === 'matmul' && node.attributes.form === 'tn';
 

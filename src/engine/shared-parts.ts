@@ -29,8 +29,6 @@ export function wholeOf(value: Value): Whole {
 interface Pair {
   readonly concats: readonly [Value, Value];
   readonly stacked: ScanParts['stacked'];
-  /** Where the whole can be made in the body. */
-  readonly position: number;
 }
 
 /** The old graph must not be used again. */
@@ -93,7 +91,7 @@ function findPairs(parts: ScanParts, readersOfStack: (v: Value) => readonly Node
       const stacked = [stackOf(a), stackOf(b)];
       if (read.some((p) => p <= made) || !stacked.every((s) => s !== null)) return [];
       taken.add(a).add(b);
-      return [{ concats: [a, b] as const, stacked, position: made }];
+      return [{ concats: [a, b] as const, stacked }];
     }),
   );
 }
