@@ -68,6 +68,7 @@ async function wasm(): Promise<void> {
   const tensorFlow = await TensorFlowPeer.start();
   if (tensorFlow) {
     const milliseconds = await tensorFlow.run({ ...order, steps: 2 });
+    tensorFlow.stop();
     rows.push(rowOf(`tfjs-wasm ${tensorFlow.version}`, [milliseconds], rate));
     rows.push({ name: 'tfjs-wasm / unrolled', 'ms per step': milliseconds / median(times.unrolled) });
   }
