@@ -18,7 +18,7 @@ const sampled = 3000;
 
 /** What code does, by the library that it stands in and the name of its function; the first that fits. */
 const groups: readonly (readonly [name: string, library: RegExp, symbol: RegExp])[] = [
-  ['products', /unrolled\.node/, /tile|rowTile|Panels|runProduct|runMatvec/],
+  ['products', /unrolled\.node/, /[tT]ile|Panels|Periods|runProduct|runMatvec/],
   ['packing for products', /unrolled\.node/, /productTN|runPack|packRows|packColumns/],
   ['pointwise', /unrolled\.node/, /Chain|chain/],
   ['data in and out', /unrolled\.node/, /copyRows|copyBoxes|::copy$|isFinite/],
