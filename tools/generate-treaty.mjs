@@ -23,7 +23,7 @@ function places(prefix, fields, at) {
 export async function generateTreaty() {
   const kernels = new URL('dist/ir/kernels.js', root);
   const program = new URL('dist/ir/program.js', root);
-  const { instructions, chainOperations, Init, LANES, Precision, Reduction, Segment } = await import(
+  const { instructions, chainOperations, Init, LANES, MOST_SEGMENTS, Precision, Reduction, Segment } = await import(
     pathToFileURL(kernels.pathname).href
   );
   const { PROGRAM_MAGIC, PROGRAM_VERSION } = await import(pathToFileURL(program.pathname).href);
@@ -31,7 +31,7 @@ export async function generateTreaty() {
     '// Written by tools/generate-treaty.mjs from src/ir/kernels.ts at build. Not to be edited or committed.',
     '#pragma once',
     'namespace unrolled {',
-    `enum { LANES = ${LANES}, PROGRAM_MAGIC = ${PROGRAM_MAGIC}, PROGRAM_VERSION = ${PROGRAM_VERSION} };`,
+    `enum { LANES = ${LANES}, MAXIMUM_SEGMENTS = ${MOST_SEGMENTS}, PROGRAM_MAGIC = ${PROGRAM_MAGIC}, PROGRAM_VERSION = ${PROGRAM_VERSION} };`,
   ];
   const table = (prefix, object) =>
     lines.push(

@@ -17,7 +17,7 @@ import { isColumnSum, isElementwise, isOuter, isPointwise, operandKind } from '.
 import { joinProductsApart } from './products-apart.ts';
 import { type Mapping, mapped, moveInputs, readersOf, rework, tensorOf, useCounts } from './rewrite.ts';
 import { joinScan, scanParts } from './scan-parts.ts';
-import { wholeOf } from './shared-parts.ts';
+import { mostTogether, wholeOf } from './shared-parts.ts';
 
 /** Gives a new graph; the bodies of the old one's scans must not be used again. */
 export function fuse(graph: Graph, isBody = false): Graph {
@@ -85,7 +85,8 @@ function planProducts(graph: Graph, isBody: boolean): { plans: Map<Value, Produc
       const { attributes } = v.node;
       return attributes.form === form && attributes.precision === precision && partsOf(v) === partsOf(products[0]);
     };
-    const factors = products.filter((v) => isLike(v) && (form === 'nn' || fitsFirst(v)));
+    const alike = products.filter((v) => isLike(v) && (form === 'nn' || fitsFirst(v)));
+    const factors = alike.slice(0, mostTogether(alike.map((v) => v.node.inputs[0])));
     const cols = root.type.shape[root.type.shape.length - 1];
     const others = list.filter((v) => !factors.includes(v));
     const row = others.find((v) => v.type.shape.length === 1 && v.type.shape[0] === cols && root.type.shape.length > 1);

@@ -5,7 +5,7 @@
  */
 import { sameShape } from '../core/shape.ts';
 import { type Graph, type Node, scanAttributes, type Value } from '../ir/graph.ts';
-import { MOST_SEGMENTS } from '../ir/kernels.ts';
+import { LANES, MOST_SEGMENTS } from '../ir/kernels.ts';
 import { roundUp } from '../ir/lower.ts';
 import { isColumnSum, isOuter } from './operands.ts';
 import { type Mapping, mapped, readersOf, rework } from './rewrite.ts';
@@ -85,7 +85,7 @@ function findPairs(parts: ScanParts, readersOfStack: (v: Value) => readonly Node
       const { shape } = x[0].type;
       if (![...x, y[last]].every((v) => sameShape(v.type.shape, shape) && v.node.op !== 'input')) return [];
       const units = shape[shape.length - 1];
-      if (units < 2 || segmentsOf(units, x.length) > MOST_SEGMENTS) return [];
+      if (units < 2 || piecesOf(units, x.length + 1) > MOST_SEGMENTS) return [];
       const made = Math.max(...[...x, y[last]].map((v) => at(v.node)));
       const read = [a, b].flatMap((v) => (readers.get(v) ?? []).map(at));
       const stacked = [stackOf(a), stackOf(b)];
@@ -97,7 +97,16 @@ function findPairs(parts: ScanParts, readersOfStack: (v: Value) => readonly Node
 }
 
 /** Pieces of a row along k, one part of every block left out. */
-const segmentsOf = (units: number, parts: number) => roundUp(units) / 16 + parts;
+const piecesOf = (units: number, parts: number) => roundUp(units) / LANES + parts;
+
+/** How many of some values may be left-hand sides of one product together, by the pieces that their rows are read in. */
+export function mostTogether(values: readonly Value[]): number {
+  const pieces = values.map((value) => {
+    const { whole, parts } = wholeOf(value);
+    return parts ? piecesOf(whole.type.shape[whole.type.shape.length - 1] / parts, parts) : 0;
+  });
+  return Math.floor(MOST_SEGMENTS / Math.max(1, ...pieces));
+}
 
 /** Puts the whole in the place of two concatenations; gives what names their stacks once the loop stands in the graph. */
 function share({ concats, stacked }: Pair, parts: ScanParts, next: Graph): (map: Mapping) => void {

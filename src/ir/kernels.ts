@@ -12,7 +12,7 @@
  * An instruction is `[opcode, length in integers, ...fields, repeat count?, ...repeats]`; `length` covers all of it.
  */
 export const LANES = 16;
-/** Segments of a product, at most; the machine refuses more (`native/limits.h`). */
+/** Segments of a product, at most; the machine refuses more. */
 export const MOST_SEGMENTS = 256;
 
 /** Where a slot points. The state lives as long as the model; io is handed over for each run and moves on every step. */

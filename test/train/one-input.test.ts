@@ -70,3 +70,24 @@ test.each(together.map((names) => [names.join(', '), names] as const))('%s', asy
     });
   });
 });
+
+test('gates of many wide layers are read in more pieces than one product may have', async () => {
+  const x = input({ shape: [2, 3] });
+  // Something before them, so that the gradients of all meet in one sum.
+  const shared = layers.dense({ units: 3 }).apply<SymbolicTensor>(x);
+  const branches = Array.from({ length: 9 }, () =>
+    layers.gru({ units: 500, returnSequences: true }).apply<SymbolicTensor>(shared),
+  );
+  const net = model<NdArray>({
+    inputs: x,
+    outputs: layers.dense({ units: 1 }).apply<SymbolicTensor>(layers.add().apply<SymbolicTensor>(branches)),
+    machine: machines[0],
+  });
+  net.compile({ optimizer: 'sgd', loss: 'mse' });
+  const { history } = await net.fit(NdArray.from(wave(16 * 2 * 3), [16, 2, 3]), NdArray.zeros([16, 2, 1]), {
+    epochs: 2,
+    batchSize: 16,
+    verbose: 0,
+  });
+  expect(history.loss[1]).toBeLessThan(history.loss[0]);
+});
